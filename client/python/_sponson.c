@@ -42,9 +42,12 @@ static bool add_type(PyObject *module, const char *name, PyType_Spec *spec)
 
 static int module_exec(PyObject *module)
 {
+    struct py_state *state = state_of(module);
     PyObject *client = PyType_FromModuleAndSpec(module, &py_client_spec, NULL);
-    state_of(module)->client_type = Py_XNewRef(client);
-    return add(module, "Client", client) && add_type(module, "Producer", &py_producer_spec) &&
+    state->client_type = Py_XNewRef(client);
+    state->next_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &py_next_spec, NULL);
+    return add(module, "Client", client) && state->next_type != NULL && py_state_init(state) &&
+                   add_type(module, "Producer", &py_producer_spec) &&
                    add_type(module, "Subscription", &py_subscription_spec) &&
                    add_type(module, "Question", &py_question_spec) &&
                    add_type(module, "Sse", &py_sse_spec) &&

@@ -49,12 +49,23 @@ struct py_child {
     void (*release)(struct py_child *child); /* closes what it wraps; NULL: closed already */
 };
 
+/* A subscription takes items from the library when somebody asks for them, one after the other,
+ * until there is none. From then on the client's turns deliver them, each when it comes. If one
+ * came while nobody waited, the library pauses the subscription, which then takes items itself
+ * again. For threads, which have no turns, it always takes them itself. */
 struct py_subscription {
-    struct py_child child;
+    struct py_child child; /* its context makes the loop's futures; None: it is for threads */
     spn_subscription *subscription;
-    bool of_log;  /* spn_follow */
-    bool paused;  /* it has given an item that nobody waited for */
-    bool waiting; /* somebody found nothing, and waits for the next item */
+    unsigned long thread; /* the loop's */
+    PyObject *items;      /* a list: what was delivered, and nobody took yet; NULL: nothing */
+    PyObject *waiter;     /* the future of who waits for the next item; NULL: nobody does */
+    PyObject *failure;    /* raised after the items; NULL: none */
+    unsigned at_once;     /* items returned since the loop had a turn */
+    bool of_log;          /* spn_follow */
+    bool ended;
+    bool unasked; /* the library may have items, and was not asked since */
+    bool waiting; /* there is a waiter, for whom no item was taken yet */
+    bool paused;  /* an item was taken that nobody waited for */
 };
 
 /* -- the life of a child ----------------------------------------------------------------------- */
@@ -78,6 +89,18 @@ void py_child_dealloc(PyObject *self);
 PyObject *py_child_close_method(PyObject *self, PyObject *unused);
 PyObject *py_child_closed(PyObject *self, void *unused);
 
+/* -- items ------------------------------------------------------------------------------------- */
+
+/* The library's next item. NULL without an exception: it has none yet. */
+PyObject *py_subscription_ask(struct py_subscription *subscription);
+/* The next of all, or what it raises instead. NULL without an exception: there is none yet. */
+PyObject *py_subscription_take(struct py_subscription *subscription);
+bool py_subscription_deliver(struct py_subscription *subscription, PyObject *item);
+/* Whoever waits for an item goes on. False, with an exception set. */
+bool py_subscription_wake(struct py_subscription *subscription);
+void py_subscription_end(struct py_subscription *subscription);
+PyObject *py_next_new(struct py_subscription *subscription); /* of its __anext__ */
+
 /* -- waiting ----------------------------------------------------------------------------------- */
 
 bool py_waiting_init(struct py_waiting *waiting); /* false, with an exception set */
@@ -92,6 +115,7 @@ PyObject *py_client_wait(PyObject *self, PyObject *arguments);
 extern PyType_Spec py_client_spec;
 extern PyType_Spec py_producer_spec;
 extern PyType_Spec py_subscription_spec;
+extern PyType_Spec py_next_spec;
 extern PyType_Spec py_question_spec;
 extern PyType_Spec py_sse_spec;
 

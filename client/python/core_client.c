@@ -9,7 +9,7 @@
 
 enum {
     DETAIL_SIZE = 512,
-    /* Of one call of take_items: about a millisecond. */
+    /* Of one call of deliver_items: about a millisecond. */
     ITEM_BYTES_MAX = 256 * 1024,
 };
 
@@ -243,14 +243,13 @@ static PyObject *give_item(struct py_subscription *subscription, const struct sp
     return Py_NewRef(given->record);
 }
 
-/* Adds its context and the item. A subscription whose item nobody waited for is paused after it, so
+/* Adds it and the item. A subscription whose item nobody waited for is paused after it, so
  * that at most one such item is kept here, and the rest under the limits of the library. */
 static bool add_item(PyObject *list, struct py_subscription *subscription,
                      const struct spn_item *item, struct given *given)
 {
-    PyObject *context = subscription->child.context;
     PyObject *record = give_item(subscription, item, given);
-    bool added = record != NULL && PyList_Append(list, context != NULL ? context : Py_None) == 0 &&
+    bool added = record != NULL && PyList_Append(list, (PyObject *)subscription) == 0 &&
                  PyList_Append(list, record) == 0;
     Py_XDECREF(record);
     if (!subscription->waiting && !subscription->paused) {
@@ -284,8 +283,19 @@ static int take_items(PyObject *self, PyObject *list, uint64_t count_max)
     return 1;
 }
 
-/* take_items(limit) -> ([context, item, context, item ...], whether there may be more) */
-static PyObject *client_take_items(PyObject *self, PyObject *limit)
+/* Delivering calls the loop, which may do anything: so all of them are taken by then. */
+static bool deliver(PyObject *list)
+{
+    for (Py_ssize_t i = 0; i < PyList_Size(list); i += 2)
+        if (!py_subscription_deliver((struct py_subscription *)PyList_GetItem(list, i),
+                                     PyList_GetItem(list, i + 1)))
+            return false;
+    return true;
+}
+
+/* deliver_items(limit) -> whether there may be more. If it raises, some that were taken may have
+ * reached nobody. */
+static PyObject *client_deliver_items(PyObject *self, PyObject *limit)
 {
     uint64_t count_max;
     if (open_client(self) == NULL || !py_take_number(limit, "limit", UINT32_MAX, &count_max))
@@ -295,10 +305,9 @@ static PyObject *client_take_items(PyObject *self, PyObject *limit)
     int more = list != NULL ? take_items(self, list, count_max) : -1;
     if (collects)
         PyGC_Enable();
-    PyObject *result =
-        more >= 0 ? Py_BuildValue("(OO)", list, more > 0 ? Py_True : Py_False) : NULL;
+    bool delivered = more >= 0 && deliver(list);
     Py_XDECREF(list);
-    return result;
+    return delivered ? PyBool_FromLong(more) : NULL;
 }
 
 /* -- the type ---------------------------------------------------------------------------------- */
@@ -311,7 +320,7 @@ static PyMethodDef client_methods[] = {
     {"detail", client_detail, METH_NOARGS, NULL},
     {"data_max", client_data_max, METH_NOARGS, NULL},
     {"take_answers", client_take_answers, METH_O, NULL},
-    {"take_items", client_take_items, METH_O, NULL},
+    {"deliver_items", client_deliver_items, METH_O, NULL},
     {"close", client_close, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -46,6 +46,22 @@ static Py_ssize_t count_fields(const char *fields)
     return count;
 }
 
+bool py_state_init(struct py_state *state)
+{
+    static const char *const words[PY_WORD_COUNT] = {
+        [PY_DONE] = "done",
+        [PY_SET_RESULT] = "set_result",
+        [PY_BLOCKING] = "_asyncio_future_blocking",
+        [PY_CHECK_THREAD] = "_check_thread",
+    };
+    for (size_t i = 0; i < PY_WORD_COUNT; i++) {
+        state->words[i] = PyUnicode_InternFromString(words[i]);
+        if (state->words[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
 bool py_state_register(struct py_state *state, PyObject *records, PyObject *errors)
 {
     for (size_t i = 0; i < PY_RECORD_COUNT; i++) {
@@ -67,6 +83,7 @@ int py_state_traverse(struct py_state *state, visitproc visit, void *arg)
         Py_VISIT(state->records[i]);
     Py_VISIT(state->errors);
     Py_VISIT(state->client_type);
+    Py_VISIT((PyObject *)state->next_type);
     return 0;
 }
 
@@ -75,12 +92,22 @@ void py_state_clear(struct py_state *state)
     for (size_t i = 0; i < PY_RECORD_COUNT; i++)
         Py_CLEAR(state->records[i]);
     Py_CLEAR(state->errors);
+    for (size_t i = 0; i < PY_WORD_COUNT; i++)
+        Py_CLEAR(state->words[i]);
     Py_CLEAR(state->client_type);
+    Py_CLEAR(state->next_type);
 }
 
 struct py_state *py_state_of(PyObject *object)
 {
-    return PyType_GetModuleState(Py_TYPE(object));
+    PyTypeObject *type = Py_TYPE(object);
+    struct py_state *state = NULL;
+    while (type != NULL && state == NULL) {
+        PyErr_Clear();
+        state = PyType_GetModuleState(type);
+        type = PyType_GetSlot(type, Py_tp_base);
+    }
+    return state;
 }
 
 /* -- errors ------------------------------------------------------------------------------------ */

@@ -50,19 +50,25 @@ enum py_record {
         PY_RECORD_COUNT
 };
 
+/* Names that are looked up often. */
+enum py_word { PY_DONE, PY_SET_RESULT, PY_BLOCKING, PY_CHECK_THREAD, PY_WORD_COUNT };
+
 struct py_state {
     PyObject *records[PY_RECORD_COUNT];
     Py_ssize_t field_counts[PY_RECORD_COUNT];
     PyObject *errors; /* a dict: the number of an error is the key of its class */
+    PyObject *words[PY_WORD_COUNT];
     PyObject *client_type;
+    PyTypeObject *next_type;
 };
 
+bool py_state_init(struct py_state *state); /* makes the words */
 /* Takes the classes: {"Event": class, ...} and {number: class}. */
 bool py_state_register(struct py_state *state, PyObject *records, PyObject *errors);
 int py_state_traverse(struct py_state *state, visitproc visit, void *arg);
 void py_state_clear(struct py_state *state); /* takes a state that was only zeroed */
 
-/* The state of the module that this object's type belongs to. */
+/* The state of the module that this object's type, or the nearest of its bases, belongs to. */
 struct py_state *py_state_of(PyObject *object);
 
 /* Raises the class of this error, and returns NULL. The text is the client's description of its

@@ -32,6 +32,12 @@ async def raises(kind, awaitable):
     return caught.value
 
 
+def raises_now(kind, call, *arguments):
+    with pytest.raises(kind) as caught:
+        call(*arguments)
+    return caught.value
+
+
 # -- publishing ------------------------------------------------------------------------------------
 
 
@@ -429,7 +435,7 @@ async def test_a_slow_reader_holds_up_nobody(stage):
         await producer.publish_many("s", ["x" * 1000] * 3000)
         await slow.__anext__()
         assert len(data_of([item async for item in fast_until(fast, 3000)])) == 3000
-        assert len(slow._slot.items) <= 2
+        assert slow._delivered <= 2
         assert len(data_of([item async for item in fast_until(slow, 3000)])) == 3000
 
 
@@ -477,11 +483,62 @@ async def test_an_item_that_came_with_the_cancellation_is_not_lost(stage):
         waiting = asyncio.create_task(items.__anext__())
         await asyncio.sleep(0)
         event = producer.publish("s", "x")
-        turn_until(client, lambda: items._slot.items)
+        turn_until(client, lambda: items._delivered)
         waiting.cancel()
         await raises(asyncio.CancelledError, waiting)
         assert (await items.__anext__()).kind == "verdict" and (await items.__anext__()).data == "x"
         await event
+
+
+@aio
+async def test_what_anext_returns_is_used_as_a_coroutine(stage):
+    async with sponson.connect() as client:
+        producer = await client.producer()
+        await producer.publish("s", "0")
+        items = client.subscribe("s")
+        assert asyncio.iscoroutine(items.__anext__())
+        items.__anext__().close()  # never awaited
+        kinds = [await asyncio.wait_for(anext(items), WAIT_S), await asyncio.create_task(anext(items))]
+        assert [item.kind for item in (*kinds, await anext(items))] == ["verdict", "event", "caught_up"]
+        waiting = items.__anext__()
+        task = asyncio.create_task(waiting)
+        await asyncio.sleep(0)
+        assert "another task waits" in str(await raises(RuntimeError, items.__anext__()))
+        await raises(asyncio.TimeoutError, asyncio.wait_for(asyncio.shield(task), 0))
+        await producer.publish("s", "1")
+        assert (await task).data == "1"
+        assert "again" in str(await raises(RuntimeError, waiting))
+        both = await asyncio.gather(anext(items), anext(items), producer.publish("s", "2"), return_exceptions=True)
+        assert [type(each) for each in both] == [Event, RuntimeError, sponson.Ack]
+
+
+@aio
+async def test_anext_by_hand(stage):
+    """As a loop drives it, and other ways that a coroutine may be driven."""
+    async with sponson.connect() as client:
+        await client.publish("s", "0", id="0")
+        items = client.subscribe("s", start="now")
+        await items_until(items, "caught_up")
+        for end in (
+            lambda waits: waits.close(),
+            lambda waits: raises_now(KeyError, waits.throw, KeyError("k")),
+            lambda waits: raises_now(KeyError, waits.throw, KeyError, "k", None),
+            lambda waits: raises_now(KeyError, waits.throw, KeyError),
+        ):
+            waits = items.__anext__()
+            assert asyncio.isfuture(waits.send(None))
+            raises_now(RuntimeError, items.__anext__().send, None)
+            end(waits)
+            raises_now(RuntimeError, waits.send, None)
+        waits = iter(items.__anext__())
+        next(waits)
+        del waits  # dropped while it waits
+        waits = items.__anext__().__await__()
+        waited = next(waits)
+        await client.publish("s", "1", id="1")
+        await asyncio.wait_for(waited, WAIT_S)
+        # The event is a tuple, which StopIteration does not take for its arguments.
+        assert raises_now(StopIteration, next, waits).value.data == "1"
 
 
 @aio
@@ -497,8 +554,8 @@ async def test_a_turn_that_had_more_to_do_is_followed_by_another(stage):
             other.publish("s", "y", id="2")
             while other.stats()["sponson_events_live_total"] < sent + 300:
                 pass
-            turn_until(client, lambda: any(items._slot.items for items in readers))
-            given = sum(len(items._slot.items) for items in readers)
+            turn_until(client, lambda: any(items._delivered for items in readers))
+            given = sum(items._delivered for items in readers)
             assert given == 256 and client._again
             assert {item.data for item in await asyncio.gather(*waiting)} == {"y"}
             assert len({id(task.result()) for task in waiting}) < 300  # one event is one record

@@ -121,7 +121,7 @@ async def test_a_reader_that_goes_away_is_noticed(stage):
         await client.publish("s", "x", id="1")
         for _ in range(20):
             await events_of(http, "s", 1)
-        while len(client._slots) > 0 or (await client.stats())["sponson_subscriptions"] > 0:
+        while len(client._subscriptions) > 0 or (await client.stats())["sponson_subscriptions"] > 0:
             await asyncio.sleep(0.001)
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synchronous façade, against the real daemon."""
+import gc
+import random
 import signal
 import threading
 import time
@@ -7,7 +9,7 @@ import time
 import pytest
 
 import sponson
-from sponson import Attributes, CaughtUp, Cursor, End, Event, sync
+from sponson import Attributes, CaughtUp, Cursor, End, Event, _sync_producer, sync
 from stage import WAIT_S, is_asleep
 
 
@@ -48,8 +50,7 @@ def test_sending_without_waiting(client):
     first = producer.send("s", "a", if_new=True)
     second = producer.send("s", "b", depends=first)
     assert (producer.result(second).result, producer.result(first).result) == ("stored", "stored")
-    with pytest.raises(sponson.InvalidError):
-        producer.result(first)
+    assert producer.result(first).ticket == first  # again
     third = producer.send("s", "c", if_new=True)
     fourth = producer.send("s", "d", depends=third)
     counters = producer.flush(20)
@@ -62,9 +63,8 @@ def test_sending_without_waiting(client):
     fifth = producer.send("s", "f", depends=producer.send("s", "g"))
     producer.result(fifth)
     assert producer.result(producer.send("s", "h", depends=fifth - 1)).result == "stored"
-    with pytest.raises(sponson.InvalidError, match="depends"):
-        producer.send("s", "i", depends=fifth)
-    assert data_of(client.replay("s")) == ["a", "b", "g", "f", "h"]
+    assert producer.result(producer.send("s", "i", depends=fifth)).result == "stored"
+    assert data_of(client.replay("s")) == ["a", "b", "g", "f", "h", "i"]
 
 
 def test_many(client):
@@ -85,43 +85,109 @@ def test_no_result_is_dropped_with_a_small_window(client):
     acks = producer.publish_many("b", [str(i) for i in range(1000)])
     assert [ack.ticket for ack in acks] == list(range(101, 1101))
     assert [producer.result(ticket).ticket for ticket in sent] == sent
+
+
+@pytest.mark.parametrize("window_events", [3, 0])
+def test_a_call_that_waits_gets_its_results(client, monkeypatch, window_events):
+    """However many others there are meanwhile, and though no more are kept than that."""
+    monkeypatch.setattr(_sync_producer, "KEPT_MAX", 8)
+    producer = client.producer(window_events=window_events)
     failures = []
 
-    def work():
+    def run(work):
         try:
-            for i in range(200):
-                assert producer.publish("c", str(i)).result == "stored"
+            work()
         except Exception as error:  # shown by the test's own thread
             failures.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    def singles():
+        for i in range(100):
+            assert producer.publish("c", str(i)).result == "stored"
+            with pytest.raises(sponson.ConditionError):
+                producer.publish("c", "x", if_new=True)
+
+    def several():
+        for round in range(10):  # every second one is a duplicate
+            events = [Event(data="x", id=f"{round}-{i // 2}") for i in range(200)]
+            acks = producer.publish_many(str(threading.get_ident()), events)
+            assert [ack.result for ack in acks] == ["stored", "duplicate"] * 100
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in [singles] * 4 + [several] * 2]
     for thread in threads:
         thread.start()
-    for _ in range(3):
-        assert len(producer.publish_many("b", ["x"] * 200)) == 200
     for thread in threads:
         thread.join(120)
     assert not failures and not any(thread.is_alive() for thread in threads)
-    assert producer.counters().stored == 100 + 1000 + 800 + 600
+    assert producer.counters().stored == 4 * 100 + 2 * 1000
 
 
-def test_results_that_nobody_waits_for_are_not_kept(client, stage):
+def test_results_of_old_tickets_are_not_known(client, monkeypatch):
+    """But those that a call waits for are."""
+    monkeypatch.setattr(_sync_producer, "KEPT_MAX", 10)
+    producer = client.producer(window_events=4)
+    refused = producer.send("s", "x", if_seq=7)
+    for i in range(40):
+        producer.send("s", str(i), if_seq=None if i % 2 else 7)  # ends that differ: no run is longer than one
+    producer.flush(WAIT_S)
+    waits = producer._begin_wait(_sync_producer._Wait(refused + 36))
+    known = [producer.result(ticket).result for ticket in range(refused + 32, refused + 41, 2)]
+    assert known == ["stored"] * 5
+    for call in (lambda: producer.result(refused), lambda: producer.send("s", "x", depends=refused)):
+        with pytest.raises(sponson.InvalidError, match=f"ticket {refused}"):
+            call()
+    for i in range(40):
+        producer.send("s", str(i), if_seq=None if i % 2 else 7)
+    assert producer.result(waits.first).result == "stored"
+    del waits
+    producer.flush(WAIT_S)
+    for i in range(8):
+        producer.publish("s", str(i))
+    with pytest.raises(sponson.InvalidError):
+        producer.result(refused + 36)
+    assert len(producer._results._runs) <= 14
+
+
+def test_calls_that_end_early_keep_no_results(client, stage):
     producer = client.producer()
     stage.stop()
     for call in (
         lambda: producer.publish("s", "x", timeout=0.01),
         lambda: producer.publish_many("s", list("xyz"), timeout=0.01),
+        lambda: producer.result(1, timeout=0.01),
     ):
         for _ in range(5):
             with pytest.raises(sponson.TimeoutError):
                 call()
     stage.go_on()
     kept = producer.send("s", "y")
-    assert producer.flush(30).stored == 21
+    assert producer.flush(WAIT_S).stored == 21
     assert producer.result(kept).result == "stored"
-    assert not producer._results and not producer._unwanted
-    producer.publish("s", "z")
-    assert not producer._results
+    gc.collect()
+    assert not producer._waits
+
+
+def test_the_results_that_are_known():
+    """Against a dictionary, which forgets each ticket when it may."""
+    for seed in range(200):
+        chance = random.Random(seed)
+        results = _sync_producer._Results(chance.choice([0, 5, 2**40]))
+        first = results.newest + 1
+        ended, needed = {}, first
+        for _ in range(200):
+            if chance.random() < 0.7:
+                count = chance.choice([1, 1, 2, 30])
+                end = chance.choice([None, ("stored", None), ("duplicate", None), ("refused", "SPN_E_CONDITION")])
+                ended.update(dict.fromkeys(range(first, first + count), end))
+                if end is not None:  # or Ctrl-C took them
+                    results.add(first, count, *end)
+                first += count
+            else:
+                needed = max(needed, chance.randrange(needed, first + 1))
+                results.forget(needed)
+                runs = {i for i in range(needed + 1, first) if ended[i] != ended[i - 1]}
+                assert len(results._runs) <= len(runs) + 1, seed
+            for ticket in range(needed, first + 2):
+                assert results.find(ticket) == ended.get(ticket), (seed, ticket)
 
 
 def test_levels_and_latest_only(client, stage):

@@ -35,7 +35,7 @@ from ._records import (
     Session,
     SessionInfo,
 )
-from ._subscription import Slot, Subscription
+from ._subscription import Subscription
 
 Future = asyncio.Future
 
@@ -68,7 +68,7 @@ class Client:
         self._conditions: dict[Future[None], Callable[[], bool]] = {}
         self._producers: weakref.WeakSet[Producer] = weakref.WeakSet()
         self._busy: set[Producer] = set()
-        self._slots: weakref.WeakSet[Slot] = weakref.WeakSet()
+        self._subscriptions: weakref.WeakSet[Subscription[Any]] = weakref.WeakSet()
         self._lingers = False
         self._again = False
         self._reference = weakref.ref(self)
@@ -109,18 +109,8 @@ class Client:
                 future.set_result(None)
         if self._conditions:
             self._check_conditions()
-        items, more_items = core.take_items(ITEMS_MAX)
-        each = iter(items)
-        for slot, item in zip(each, each):
-            slot.items.append(item)
-            waiter = slot.waiter
-            if waiter is None:
-                slot.is_paused = True
-                continue
-            if not waiter.done():
-                waiter.set_result(None)
-            slot.waiter = None
-        return more or more_items or len(answered) == ANSWERS_MAX
+        more |= core.deliver_items(ITEMS_MAX)
+        return more or len(answered) == ANSWERS_MAX
 
     def _check_conditions(self) -> None:
         for future, condition in tuple(self._conditions.items()):
@@ -170,8 +160,8 @@ class Client:
                 future.set_exception(error)
         for producer in tuple(self._producers):
             producer._fail(error)
-        for slot in tuple(self._slots):
-            slot.fail(error)
+        for subscription in tuple(self._subscriptions):
+            subscription._fail(error)
 
     def _can_wait(self) -> bool:
         """For results. What waits on a loop that is closed never goes on."""

@@ -13,7 +13,6 @@ LARGE = 65536  # characters
 WINDOW_EVENTS = 65536  # the library's default
 PORTION = 1024  # events that the extension takes at once, at most,
 PORTION_BYTES = 262144  # and their data: it stops after one that reaches this
-NO_OPTIONS = Options()[:-1]
 
 
 def open_core(
@@ -77,8 +76,10 @@ def options(
     closes: bool = False,
     reason: str = "",
 ) -> Options | None:
-    given = Options(if_new, if_seq, life, depends, closes, reason)
-    return None if given[:-1] == NO_OPTIONS and is_empty(reason) else given
+    """None: nothing was given, as for nearly every event."""
+    if if_new is False and if_seq is None and life is None and depends == 0 and closes is False and is_empty(reason):
+        return None
+    return Options(if_new, if_seq, life, depends, closes, reason)
 
 
 def is_empty(value: Any) -> bool:

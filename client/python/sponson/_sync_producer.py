@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable
 
@@ -13,8 +15,50 @@ from ._records import Ack, Attributes, Counters, Event, Options
 if TYPE_CHECKING:
     from .sync import Client
 
-KEPT_MAX = 65536  # results that nobody asked for
+KEPT_MAX = 65536  # results, of the newest tickets
 COLLECTED_MAX = 4096  # of one call
+TICKET_MAX = 2**64 - 1
+
+
+class _Results:
+    """How tickets ended. Those that follow each other and ended alike are one run: most ended like the one before."""
+
+    def __init__(self, newest: int) -> None:
+        self.newest = newest  # the tickets up to this one have ended
+        self._runs: list[tuple[int, tuple[Any, str | None] | None]] = []  # (the first ticket, how), in order
+
+    def add(self, first: int, count: int, result: Any, code: str | None) -> None:
+        """Ctrl-C may have taken those before them: nobody knows how they ended."""
+        end = (result, code)
+        if first != self.newest + 1:
+            self._runs.append((self.newest + 1, None))
+        if not self._runs or self._runs[-1][1] != end:
+            self._runs.append((first, end))
+        self.newest = first + count - 1
+
+    def _run_of(self, ticket: int) -> int:
+        """-1: it is older than all of them."""
+        return bisect_left(self._runs, (ticket + 1,)) - 1
+
+    def find(self, ticket: int) -> tuple[Any, str | None] | None:
+        """None: it has not ended, or nobody knows how any more."""
+        run = self._run_of(ticket)
+        return self._runs[run][1] if run >= 0 and ticket <= self.newest else None
+
+    def forget(self, before: int) -> None:
+        """How the tickets before this one ended is not needed any more. Its run knows some of them still."""
+        run = self._run_of(before)
+        if run > 0:
+            del self._runs[:run]
+
+
+class _Wait:
+    """Of a call that waits for results: those from ticket `first` on are kept until it returns, or is interrupted."""
+
+    __slots__ = ("first", "__weakref__")
+
+    def __init__(self, first: int = TICKET_MAX) -> None:
+        self.first = first
 
 
 class Producer:
@@ -30,63 +74,60 @@ class Producer:
         self._window_events = window_events
         self._lock = threading.Lock()  # never held while a thread waits
         self._last = core.committed()  # the newest ticket
-        self._collected = self._last  # tickets up to this one have their results in _results, or had
-        self._results: dict[int, tuple[Any, str | None]] = {}
-        self._unwanted: set[int] = set()  # not collected yet, and nobody will ask for them
+        self._results = _Results(self._last)
+        self._waits: weakref.WeakSet[_Wait] = weakref.WeakSet()
 
     def _collect(self) -> None:
         """With the lock."""
         results = self._results
         for first, count, result, code in self._core.take_acks(COLLECTED_MAX):
-            for ticket in range(first, first + count):
-                if ticket in self._unwanted:
-                    self._unwanted.remove(ticket)
-                else:
-                    results[ticket] = (result, code)
-            self._collected = first + count - 1
-        while len(results) > KEPT_MAX:
-            del results[next(iter(results))]
+            results.add(first, count, result, code)
+        results.forget(min([results.newest - KEPT_MAX + 1, *(wait.first for wait in self._waits)]))
 
-    def _forget(self, tickets: Iterable[int]) -> None:
-        """Who waited for these results was interrupted, or had no more time."""
+    def _is_full(self) -> bool:
+        """Whether results must come before another ticket is given. With the lock."""
+        if self._is_silent or self._last - self._results.newest < self._window_events:
+            return False
+        self._collect()
+        return self._last - self._results.newest >= self._window_events
+
+    def _begin_wait(self, wait: _Wait) -> _Wait:
         with self._lock:
-            for ticket in tickets:
-                if ticket > self._collected:
-                    self._unwanted.add(ticket)
-                else:
-                    self._results.pop(ticket, None)
+            self._waits.add(wait)
+        return wait
 
-    def _room(self) -> int:
-        """How many tickets may be given before results must be collected. With the lock."""
-        if self._is_silent:
-            return self._window_events
-        if self._last - self._collected >= self._window_events:
-            self._collect()
-        return self._window_events - (self._last - self._collected)
+    def _attempt(self, call: Callable[..., int | None], arguments: tuple[Any, ...], wait: _Wait | None) -> int | None:
+        with self._lock:
+            ticket = None if self._is_full() else call(*arguments)
+            if ticket:
+                self._last = ticket
+                if wait is not None:
+                    wait.first = ticket
+            return ticket
 
-    def _take(self, call: Callable[..., int | None], *arguments: Any, timeout: float | None) -> int:
-        """Waits for room; returns the ticket."""
-
-        def attempt() -> int | None:
-            with self._lock:
-                ticket = call(*arguments) if self._room() > 0 else None
-                if ticket:
-                    self._last = ticket
-                return ticket
-
-        ticket = attempt()
-        return self._client._wait(attempt, timeout) if ticket is None else ticket
+    def _take(
+        self,
+        call: Callable[..., int | None],
+        arguments: tuple[Any, ...],
+        timeout: float | None,
+        wait: _Wait | None = None,
+    ) -> int:
+        """Waits for room; returns the ticket, and gives it to the wait."""
+        ticket = self._attempt(call, arguments, wait)
+        if ticket is None:
+            ticket = self._client._wait(lambda: self._attempt(call, arguments, wait), timeout)
+        return ticket
 
     def _fetch(self, ticket: int) -> tuple[Any, str | None] | None:
-        """The result of a ticket, once; None: not yet."""
+        """The result of a ticket; None: not yet."""
         with self._lock:
-            if ticket > self._collected:
+            if ticket > self._results.newest:
                 self._collect()
-            found = self._results.pop(ticket, None)
-            if found is None and ticket > self._collected:
+            found = self._results.find(ticket)
+            if found is None and ticket > self._results.newest:
                 self._core.flush()  # sends what was gathered
-            if found is None and (ticket <= self._collected or ticket > self._last):
-                raise InvalidError(f"ticket {ticket} has no result to fetch")
+            if found is None and (ticket <= self._results.newest or ticket > self._last):
+                raise InvalidError(f"ticket {ticket} has no result, or none that is known")
             return found
 
     def _result(self, ticket: int, id: str | None, timeout: float | None) -> Ack:
@@ -99,12 +140,9 @@ class Producer:
     def _submit(
         self, timeout: float | None, id: str | None, call: Callable[..., int | None], *arguments: Any
     ) -> Ack:
-        ticket = self._take(call, *arguments, timeout=timeout)
-        try:
-            ack = self._result(ticket, id, timeout)
-        except BaseException:
-            self._forget([ticket])
-            raise
+        wait = self._begin_wait(_Wait())
+        ticket = self._take(call, arguments, timeout, wait)
+        ack = self._result(ticket, id, timeout)
         error = error_of_result(ack)
         if error is not None:
             raise error
@@ -167,26 +205,26 @@ class Producer:
         call: Callable[..., int | None] = self._core.publish
         if depends:
             call = self._publish_dependent
-        return self._take(call, session, data, id, type, retry_ms, note, options, timeout=timeout)
+        return self._take(call, (session, data, id, type, retry_ms, note, options), timeout)
 
     def _publish_dependent(self, *arguments: Any) -> int | None:
         """The library knows results that were not collected. With the lock."""
         options: Options = arguments[-1]
-        if isinstance(options.depends, int) and 0 < options.depends <= self._collected:
-            result, _ = self._results.get(options.depends, (None, None))
-            if result is None:
+        if isinstance(options.depends, int) and 0 < options.depends <= self._results.newest:
+            found = self._results.find(options.depends)
+            if found is None:
                 raise InvalidError(f"depends: nobody knows the result of ticket {options.depends} any more")
-            if result == "refused":
+            if found[0] == "refused":
                 raise DependentError("the entry it depends on was refused")
             options = options._replace(depends=0)
         return self._core.publish(*arguments[:-1], options)  # type: ignore[call-arg]
 
     def result(self, ticket: int, *, timeout: float | None = None) -> Ack:
-        """The result of an event that was sent, once; what was not stored raises. The newest 65,536 that nobody
-        asked for are kept."""
+        """The result of an event that was sent; what was not stored raises. The newest 65,536 are known."""
         if not isinstance(ticket, int):
             raise TypeError(f"ticket: expected int, not {type(ticket).__name__}")
-        ack = self._result(ticket, "", timeout)
+        wait = self._begin_wait(_Wait(ticket))
+        ack = self._result(wait.first, "", timeout)
         error = error_of_result(ack)
         if error is not None:
             raise error
@@ -199,13 +237,7 @@ class Producer:
         not stored raises, and error.acks has the results of all."""
         given = _requests.events(events)
         acks: list[Ack] = []
-        portions: Deque[tuple[int, int]] = deque()
-        try:
-            untaken = self._publish_portions(session, given, acks, portions, timeout)
-        except BaseException:
-            for first, count in portions:
-                self._forget(range(first, first + count))
-            raise
+        untaken = self._publish_portions(session, given, acks, timeout)
         failed = next((ack for ack in acks if ack.result not in STORED), None)
         error = _requests.error_of_many(failed, acks, untaken)
         if error is not None:
@@ -213,19 +245,16 @@ class Producer:
         return acks
 
     def _publish_portions(
-        self,
-        session: str,
-        given: list[Any],
-        acks: list[Ack],
-        portions: Deque[tuple[int, int]],
-        timeout: float | None,
+        self, session: str, given: list[Any], acks: list[Ack], timeout: float | None
     ) -> Exception | None:
         """Adds all results. Returns why the rest was not taken; None: all was."""
         at = 0
+        portions: Deque[tuple[int, int]] = deque()
+        wait = self._begin_wait(_Wait())
         untaken: Exception | None = None
         while at < len(given):
             try:
-                first, taken = self._client._wait(lambda: self._push(session, given, at), timeout)
+                first, taken = self._client._wait(lambda: self._push(session, given, at, wait), timeout)
             except TimeoutError:
                 raise
             except Exception as error:
@@ -235,33 +264,31 @@ class Producer:
             portions.append((first, taken))
             at += taken
             while at - len(acks) > KEPT_MAX // 4:
-                self._finish(portions, given, acks, timeout)
+                self._finish(*portions.popleft(), given, acks, timeout)
         while portions:
-            self._finish(portions, given, acks, timeout)
+            self._finish(*portions.popleft(), given, acks, timeout)
         return untaken
 
-    def _push(self, session: str, events: list[Any], at: int) -> tuple[int, int] | None:
+    def _push(self, session: str, events: list[Any], at: int, wait: _Wait) -> tuple[int, int] | None:
+        """Publishes a portion; returns its first ticket, and how many. None: there is no room."""
         with self._lock:
-            room = self._room()
-            if room <= 0:
+            if self._is_full():
                 return None
+            room = self._window_events if self._is_silent else self._results.newest + self._window_events - self._last
             _requests.encode_large(events, at, min(room, _requests.PORTION))
             taken, first, _ = self._core.publish_many(session, events, at, room)
             if first:
                 self._last = first + taken - 1
+                wait.first = min(wait.first, first)
             return (first, taken) if taken else None
 
-    def _finish(
-        self, portions: Deque[tuple[int, int]], events: list[Any], acks: list[Ack], timeout: float | None
-    ) -> None:
-        """Adds the results of the first portion, which leaves."""
-        first, count = portions[0]
+    def _finish(self, first: int, count: int, events: list[Any], acks: list[Ack], timeout: float | None) -> None:
+        """Adds the results of a portion."""
         if self._is_silent:
             acks.extend([Ack(0, "sent", "", None)] * count)
         else:
             for ticket in range(first, first + count):
                 acks.append(self._result(ticket, _requests.id_of(events[len(acks)], ""), timeout))
-        portions.popleft()
 
     def close_session(
         self,

@@ -294,7 +294,7 @@ class Subscription(Generic[T]):
         if self._ended:
             raise StopIteration
         try:
-            item: Any = self._client._wait(self._core.take, timeout)
+            item: Any = self._client._wait(self._core._take, timeout)
         except InvalidError:
             if self._ended:  # closed by another thread
                 raise StopIteration from None
@@ -312,7 +312,7 @@ class Subscription(Generic[T]):
     def close(self) -> None:
         """Ends it; closing twice is closing once."""
         self._ended = True
-        self._core.close()
+        self._core._end(False)
 
     def __enter__(self) -> Subscription[T]:
         return self

@@ -1,183 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subscription, to a session or to the log; Question, of each kind. */
+/* Question, of each kind. */
 #include "core.h"
 #include "give.h"
 #include "take.h"
-
-/* -- subscription ------------------------------------------------------------------------------ */
-
-static struct py_subscription *subscription_of(PyObject *self)
-{
-    return (struct py_subscription *)self;
-}
-
-static void release_subscription(struct py_child *child)
-{
-    struct py_subscription *subscription = (struct py_subscription *)child;
-    spn_subscription *closing = subscription->subscription;
-    subscription->subscription = NULL;
-    spn_unsubscribe(closing);
-}
-
-/* (session, start, after, after_life, after_seq, otherwise, window_bytes) */
-static spn_err begin_session(struct py_subscription *subscription, PyObject *arguments)
-{
-    static const char *const otherwise[] = {"fail", "restart", "wait", "restart+wait", NULL};
-    PyObject *values[7];
-    struct py_hold hold = {0};
-    struct spn_bytes session;
-    struct spn_subscription_options options = {.size = sizeof(options)};
-    int start;
-    int bits;
-    spn_err err = SPN_E_INVALID;
-    if (PyArg_ParseTuple(arguments, "OOOOOOO:subscribe", &values[0], &values[1], &values[2],
-                         &values[3], &values[4], &values[5], &values[6]) &&
-        py_take_bytes(&hold, values[0], "session", &session) &&
-        py_take_word(values[1], "start", py_starts, &start) &&
-        py_take_bytes(&hold, values[2], "after", &options.after) &&
-        py_take_life(values[3], "after", &options.after_life) &&
-        py_take_number(values[4], "after", UINT64_MAX, &options.after_seq) &&
-        py_take_word(values[5], "otherwise", otherwise, &bits) &&
-        py_take_size(values[6], "window_bytes", &options.window_bytes)) {
-        options.start = (spn_start)start;
-        options.otherwise = (unsigned)bits;
-        err = spn_subscribe(&subscription->subscription, subscription->child.owner->client, session,
-                            &options);
-    }
-    py_hold_release(&hold);
-    return err;
-}
-
-/* (start, database, position, prefix, touches, window_bytes) */
-static spn_err begin_log(struct py_subscription *subscription, PyObject *arguments)
-{
-    PyObject *values[6];
-    struct py_hold hold = {0};
-    struct spn_follow_options options = {.size = sizeof(options)};
-    int start;
-    spn_err err = SPN_E_INVALID;
-    if (PyArg_ParseTuple(arguments, "OOOOOO:follow", &values[0], &values[1], &values[2], &values[3],
-                         &values[4], &values[5]) &&
-        py_take_word(values[0], "start", py_starts, &start) &&
-        (values[1] == Py_None ||
-         py_take_exactly(values[1], "after", options.database, SPN_DATABASE_ID_SIZE)) &&
-        py_take_number(values[2], "after", UINT64_MAX, &options.position) &&
-        py_take_bytes(&hold, values[3], "prefix", &options.prefix) &&
-        py_take_bool(values[4], "touches", &options.touches) &&
-        py_take_size(values[5], "window_bytes", &options.window_bytes)) {
-        options.start = (spn_start)start;
-        err = spn_follow(&subscription->subscription, subscription->child.owner->client, &options);
-    }
-    py_hold_release(&hold);
-    return err;
-}
-
-/* Subscription(client, context, of_log, arguments) */
-static PyObject *subscription_new(PyTypeObject *type, PyObject *arguments, PyObject *named)
-{
-    PyObject *client;
-    PyObject *context;
-    PyObject *options;
-    int of_log;
-    (void)named;
-    if (!PyArg_ParseTuple(arguments, "OOpO!:Subscription", &client, &context, &of_log,
-                          &PyTuple_Type, &options))
-        return NULL;
-    PyObject *self = PyType_GenericAlloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    struct py_subscription *subscription = subscription_of(self);
-    spn_err err = SPN_E_INVALID;
-    subscription->of_log = of_log != 0;
-    if (py_child_begin(&subscription->child, client, context))
-        err = of_log ? begin_log(subscription, options) : begin_session(subscription, options);
-    if (err == SPN_OK) {
-        spn_subscription_set_context(subscription->subscription, subscription);
-        py_child_open(&subscription->child, release_subscription);
-        return self;
-    }
-    if (PyErr_Occurred() == NULL)
-        py_child_raise(&subscription->child, err);
-    Py_DECREF(self);
-    return NULL;
-}
-
-static PyObject *give(struct py_subscription *subscription, const struct spn_item *item)
-{
-    const struct py_state *state = py_child_state(&subscription->child);
-    int collects = PyGC_Disable(); /* see core.h */
-    PyObject *given =
-        subscription->of_log ? py_give_log_item(state, item) : py_give_item(state, item);
-    if (collects)
-        PyGC_Enable();
-    return given;
-}
-
-/* take() -> the next item; None: there is none yet, and take_items of the client will have it. */
-static PyObject *subscription_take(PyObject *self, PyObject *unused)
-{
-    struct py_subscription *subscription = subscription_of(self);
-    const struct spn_item *item;
-    spn_err err = SPN_OK;
-    (void)unused;
-    if (py_child_client(&subscription->child) == NULL)
-        return NULL;
-    if (subscription->paused)
-        err = spn_subscription_pause(subscription->subscription, false);
-    if (err == SPN_OK) {
-        subscription->paused = false;
-        err = spn_subscription_next(subscription->subscription, 0, &item);
-    }
-    if (err == SPN_OK)
-        return give(subscription, item);
-    if (err != SPN_E_TIMEOUT && err != SPN_E_END && err != SPN_E_PATH)
-        return py_child_raise(&subscription->child, err);
-    subscription->waiting = true;
-    return Py_NewRef(Py_None);
-}
-
-/* Somebody waits for the next item, and knows that there is none yet: take_items of the client will
- * have it. */
-static PyObject *subscription_expect(PyObject *self, PyObject *unused)
-{
-    struct py_subscription *subscription = subscription_of(self);
-    (void)unused;
-    if (py_child_client(&subscription->child) == NULL)
-        return NULL;
-    subscription->waiting = true;
-    return Py_NewRef(Py_None);
-}
-
-static PyMethodDef subscription_methods[] = {
-    {"take", subscription_take, METH_NOARGS, NULL},
-    {"expect", subscription_expect, METH_NOARGS, NULL},
-    {"close", py_child_close_method, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef child_fields[] = {
-    {"closed", py_child_closed, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot subscription_slots[] = {
-    {Py_tp_new, (void *)subscription_new},
-    {Py_tp_dealloc, (void *)py_child_dealloc},
-    {Py_tp_traverse, (void *)py_child_traverse},
-    {Py_tp_clear, (void *)py_child_clear},
-    {Py_tp_methods, subscription_methods},
-    {Py_tp_getset, child_fields},
-    {0, NULL},
-};
-
-PyType_Spec py_subscription_spec = {
-    .name = "sponson._sponson.Subscription",
-    .basicsize = sizeof(struct py_subscription),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = subscription_slots,
-};
-
-/* -- question ---------------------------------------------------------------------------------- */
 
 enum kind { LAST, SESSION, SESSIONS, HEALTH, STATS, PUBLISH, CLOSE, DELETE, TOUCH, SET };
 static const char *const kinds[] = {"last",  "session", "sessions", "health", "stats", "publish",
@@ -411,13 +236,18 @@ static PyMethodDef question_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyGetSetDef question_fields[] = {
+    {"closed", py_child_closed, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot question_slots[] = {
     {Py_tp_new, (void *)question_new},
     {Py_tp_dealloc, (void *)py_child_dealloc},
     {Py_tp_traverse, (void *)py_child_traverse},
     {Py_tp_clear, (void *)py_child_clear},
     {Py_tp_methods, question_methods},
-    {Py_tp_getset, child_fields},
+    {Py_tp_getset, question_fields},
     {0, NULL},
 };
 
