@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from bisect import bisect_left
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable
 
 from . import _requests, _sponson
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 KEPT_MAX = 65536  # results, of the newest tickets
 COLLECTED_MAX = 4096  # of one call
-TICKET_MAX = 2**64 - 1
 
 
 class _Results:
@@ -52,15 +51,6 @@ class _Results:
             del self._runs[:run]
 
 
-class _Wait:
-    """Of a call that waits for results: those from ticket `first` on are kept until it returns, or is interrupted."""
-
-    __slots__ = ("first", "__weakref__")
-
-    def __init__(self, first: int = TICKET_MAX) -> None:
-        self.first = first
-
-
 class Producer:
     """Publishes events, in the order of the calls. See sponson.Producer for levels and results.
 
@@ -75,14 +65,16 @@ class Producer:
         self._lock = threading.Lock()  # never held while a thread waits
         self._last = core.committed()  # the newest ticket
         self._results = _Results(self._last)
-        self._waits: weakref.WeakSet[_Wait] = weakref.WeakSet()
+        # The first of the tickets whose results each thread waits for: those are kept. Ctrl-C may leave one here
+        # until the thread's next call. Nothing is removed by finalizers, in which Ctrl-C would be lost.
+        self._waits: dict[int, int] = {}
 
     def _collect(self) -> None:
         """With the lock."""
         results = self._results
         for first, count, result, code in self._core.take_acks(COLLECTED_MAX):
             results.add(first, count, result, code)
-        results.forget(min([results.newest - KEPT_MAX + 1, *(wait.first for wait in self._waits)]))
+        results.forget(min([results.newest - KEPT_MAX + 1, *self._waits.values()]))
 
     def _is_full(self) -> bool:
         """Whether results must come before another ticket is given. With the lock."""
@@ -91,31 +83,22 @@ class Producer:
         self._collect()
         return self._last - self._results.newest >= self._window_events
 
-    def _begin_wait(self, wait: _Wait) -> _Wait:
-        with self._lock:
-            self._waits.add(wait)
-        return wait
-
-    def _attempt(self, call: Callable[..., int | None], arguments: tuple[Any, ...], wait: _Wait | None) -> int | None:
+    def _attempt(self, call: Callable[..., int | None], arguments: tuple[Any, ...], waits: bool) -> int | None:
         with self._lock:
             ticket = None if self._is_full() else call(*arguments)
             if ticket:
                 self._last = ticket
-                if wait is not None:
-                    wait.first = ticket
+                if waits:
+                    self._waits[get_ident()] = ticket
             return ticket
 
     def _take(
-        self,
-        call: Callable[..., int | None],
-        arguments: tuple[Any, ...],
-        timeout: float | None,
-        wait: _Wait | None = None,
+        self, call: Callable[..., int | None], arguments: tuple[Any, ...], timeout: float | None, waits: bool
     ) -> int:
-        """Waits for room; returns the ticket, and gives it to the wait."""
-        ticket = self._attempt(call, arguments, wait)
+        """Waits for room; returns the ticket. waits: the thread will wait for its result."""
+        ticket = self._attempt(call, arguments, waits)
         if ticket is None:
-            ticket = self._client._wait(lambda: self._attempt(call, arguments, wait), timeout)
+            ticket = self._client._wait(lambda: self._attempt(call, arguments, waits), timeout)
         return ticket
 
     def _fetch(self, ticket: int) -> tuple[Any, str | None] | None:
@@ -140,9 +123,10 @@ class Producer:
     def _submit(
         self, timeout: float | None, id: str | None, call: Callable[..., int | None], *arguments: Any
     ) -> Ack:
-        wait = self._begin_wait(_Wait())
-        ticket = self._take(call, arguments, timeout, wait)
-        ack = self._result(ticket, id, timeout)
+        try:
+            ack = self._result(self._take(call, arguments, timeout, True), id, timeout)
+        finally:
+            self._waits.pop(get_ident(), None)
         error = error_of_result(ack)
         if error is not None:
             raise error
@@ -205,7 +189,7 @@ class Producer:
         call: Callable[..., int | None] = self._core.publish
         if depends:
             call = self._publish_dependent
-        return self._take(call, (session, data, id, type, retry_ms, note, options), timeout)
+        return self._take(call, (session, data, id, type, retry_ms, note, options), timeout, False)
 
     def _publish_dependent(self, *arguments: Any) -> int | None:
         """The library knows results that were not collected. With the lock."""
@@ -223,8 +207,11 @@ class Producer:
         """The result of an event that was sent; what was not stored raises. The newest 65,536 are known."""
         if not isinstance(ticket, int):
             raise TypeError(f"ticket: expected int, not {type(ticket).__name__}")
-        wait = self._begin_wait(_Wait(ticket))
-        ack = self._result(wait.first, "", timeout)
+        self._waits[get_ident()] = ticket
+        try:
+            ack = self._result(ticket, "", timeout)
+        finally:
+            self._waits.pop(get_ident(), None)
         error = error_of_result(ack)
         if error is not None:
             raise error
@@ -237,7 +224,10 @@ class Producer:
         not stored raises, and error.acks has the results of all."""
         given = _requests.events(events)
         acks: list[Ack] = []
-        untaken = self._publish_portions(session, given, acks, timeout)
+        try:
+            untaken = self._publish_portions(session, given, acks, timeout)
+        finally:
+            self._waits.pop(get_ident(), None)
         failed = next((ack for ack in acks if ack.result not in STORED), None)
         error = _requests.error_of_many(failed, acks, untaken)
         if error is not None:
@@ -250,11 +240,10 @@ class Producer:
         """Adds all results. Returns why the rest was not taken; None: all was."""
         at = 0
         portions: Deque[tuple[int, int]] = deque()
-        wait = self._begin_wait(_Wait())
         untaken: Exception | None = None
         while at < len(given):
             try:
-                first, taken = self._client._wait(lambda: self._push(session, given, at, wait), timeout)
+                first, taken = self._client._wait(lambda: self._push(session, given, at), timeout)
             except TimeoutError:
                 raise
             except Exception as error:
@@ -269,7 +258,7 @@ class Producer:
             self._finish(*portions.popleft(), given, acks, timeout)
         return untaken
 
-    def _push(self, session: str, events: list[Any], at: int, wait: _Wait) -> tuple[int, int] | None:
+    def _push(self, session: str, events: list[Any], at: int) -> tuple[int, int] | None:
         """Publishes a portion; returns its first ticket, and how many. None: there is no room."""
         with self._lock:
             if self._is_full():
@@ -279,7 +268,7 @@ class Producer:
             taken, first, _ = self._core.publish_many(session, events, at, room)
             if first:
                 self._last = first + taken - 1
-                wait.first = min(wait.first, first)
+                self._waits.setdefault(get_ident(), first)
             return (first, taken) if taken else None
 
     def _finish(self, first: int, count: int, events: list[Any], acks: list[Ack], timeout: float | None) -> None:
