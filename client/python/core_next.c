@@ -150,20 +150,35 @@ static PyObject *next_iternext(PyObject *self)
     return next_send(self, Py_None);
 }
 
+/* What is restored without a check, and is no exception, crashes where Python takes it for one. */
+static bool check_thrown(PyObject *type, PyObject *value, PyObject *traceback)
+{
+    if (PyExceptionInstance_Check(type) && value != Py_None)
+        PyErr_SetString(PyExc_TypeError, "throw: an exception has no separate value");
+    else if (!PyExceptionInstance_Check(type) && !PyExceptionClass_Check(type))
+        PyErr_SetString(PyExc_TypeError, "throw: expected an exception or its class");
+    else if (traceback != Py_None && !PyTraceBack_Check(traceback))
+        PyErr_SetString(PyExc_TypeError, "throw: expected a traceback");
+    else
+        return true;
+    return false;
+}
+
 /* throw(exception), or throw(type, value, traceback) */
 static PyObject *next_throw(PyObject *self, PyObject *arguments)
 {
     PyObject *type;
-    PyObject *value = NULL;
-    PyObject *traceback = NULL;
-    if (!PyArg_ParseTuple(arguments, "O|OO:throw", &type, &value, &traceback))
+    PyObject *value = Py_None;
+    PyObject *traceback = Py_None;
+    if (!PyArg_ParseTuple(arguments, "O|OO:throw", &type, &value, &traceback) ||
+        !check_thrown(type, value, traceback))
         return NULL;
     leave(next_of(self));
     next_of(self)->step = DONE;
     if (PyExceptionInstance_Check(type))
         PyErr_SetObject(PyExceptionInstance_Class(type), type);
     else
-        PyErr_Restore(Py_NewRef(type), Py_XNewRef(value),
+        PyErr_Restore(Py_NewRef(type), Py_NewRef(value),
                       Py_XNewRef(traceback == Py_None ? NULL : traceback));
     return NULL;
 }

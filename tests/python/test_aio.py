@@ -530,6 +530,11 @@ async def test_anext_by_hand(stage):
             raises_now(RuntimeError, items.__anext__().send, None)
             end(waits)
             raises_now(RuntimeError, waits.send, None)
+        waits = items.__anext__()
+        waits.send(None)
+        for arguments in ((5,), (int,), (None,), (KeyError("k"), "k"), (KeyError, "k", 5), ()):
+            raises_now(TypeError, waits.throw, *arguments)
+        assert raises_now(KeyError, waits.throw, KeyError, (1, 2)).args == (1, 2)
         waits = iter(items.__anext__())
         next(waits)
         del waits  # dropped while it waits
