@@ -95,7 +95,8 @@ PyObject *py_child_closed(PyObject *self, void *unused);
 PyObject *py_subscription_ask(struct py_subscription *subscription);
 /* The next of all, or what it raises instead. NULL without an exception: there is none yet. */
 PyObject *py_subscription_take(struct py_subscription *subscription);
-bool py_subscription_deliver(struct py_subscription *subscription, PyObject *item);
+/* Keeps an item for who asks next, and runs nothing of Python if the collector is disabled. */
+bool py_subscription_keep(struct py_subscription *subscription, PyObject *item);
 /* Whoever waits for an item goes on. False, with an exception set. */
 bool py_subscription_wake(struct py_subscription *subscription);
 void py_subscription_end(struct py_subscription *subscription);

@@ -206,7 +206,7 @@ static PyObject *client_take_answers(PyObject *self, PyObject *limit)
 struct given {
     const spn_subscription *subscription;
     const struct spn_event *event; /* valid until its subscription is called again; NULL: none */
-    PyObject *record;              /* the list of what was taken keeps it */
+    PyObject *record;              /* its subscription keeps it */
 };
 
 static bool same_bytes(struct spn_bytes one, struct spn_bytes other)
@@ -243,26 +243,28 @@ static PyObject *give_item(struct py_subscription *subscription, const struct sp
     return Py_NewRef(given->record);
 }
 
-/* Adds it and the item. A subscription whose item nobody waited for is paused after it, so
- * that at most one such item is kept here, and the rest under the limits of the library. */
-static bool add_item(PyObject *list, struct py_subscription *subscription,
+/* Gives it the item, and adds it to those whose waiter is to be woken. A subscription whose item
+ * nobody waited for is paused after it, so that at most one such item is kept here, and the rest
+ * under the limits of the library. */
+static bool add_item(PyObject *woken, struct py_subscription *subscription,
                      const struct spn_item *item, struct given *given)
 {
     PyObject *record = give_item(subscription, item, given);
-    bool added = record != NULL && PyList_Append(list, (PyObject *)subscription) == 0 &&
-                 PyList_Append(list, record) == 0;
+    bool added = record != NULL && py_subscription_keep(subscription, record) &&
+                 (!subscription->waiting || PyList_Append(woken, (PyObject *)subscription) == 0);
     Py_XDECREF(record);
     if (!subscription->waiting && !subscription->paused) {
         if (given->subscription == subscription->subscription)
             given->event = NULL;
         subscription->paused = spn_subscription_pause(subscription->subscription, true) == SPN_OK;
+        subscription->unasked = true;
     }
     subscription->waiting = false;
     return added;
 }
 
 /* Returns whether there may be more, or -1 with an exception set. */
-static int take_items(PyObject *self, PyObject *list, uint64_t count_max)
+static int take_items(PyObject *self, PyObject *woken, uint64_t count_max)
 {
     size_t bytes = 0;
     struct given given = {0};
@@ -277,36 +279,37 @@ static int take_items(PyObject *self, PyObject *list, uint64_t count_max)
             return -1;
         }
         bytes += item->event != NULL ? item->event->data.size : 0;
-        if (!add_item(list, spn_subscription_context(subscription), item, &given))
+        struct py_subscription *found = spn_subscription_context(subscription);
+        /* One that is being freed is called by none, and not to be referred to again. */
+        if (Py_REFCNT((PyObject *)found) > 0 && !add_item(woken, found, item, &given))
             return -1;
     }
     return 1;
 }
 
-/* Delivering calls the loop, which may do anything: so all of them are taken by then. */
-static bool deliver(PyObject *list)
+/* Waking calls the loop, which may do anything: so all of them have their items by then. */
+static bool wake(PyObject *woken)
 {
-    for (Py_ssize_t i = 0; i < PyList_Size(list); i += 2)
-        if (!py_subscription_deliver((struct py_subscription *)PyList_GetItem(list, i),
-                                     PyList_GetItem(list, i + 1)))
+    for (Py_ssize_t i = 0; i < PyList_Size(woken); i++)
+        if (!py_subscription_wake((struct py_subscription *)PyList_GetItem(woken, i)))
             return false;
     return true;
 }
 
-/* deliver_items(limit) -> whether there may be more. If it raises, some that were taken may have
- * reached nobody. */
+/* deliver_items(limit) -> whether there may be more. If it raises, one may be lost, and some may be
+ * asleep that have an item. */
 static PyObject *client_deliver_items(PyObject *self, PyObject *limit)
 {
     uint64_t count_max;
     if (open_client(self) == NULL || !py_take_number(limit, "limit", UINT32_MAX, &count_max))
         return NULL;
-    PyObject *list = PyList_New(0);
+    PyObject *woken = PyList_New(0);
     int collects = PyGC_Disable(); /* see core.h */
-    int more = list != NULL ? take_items(self, list, count_max) : -1;
+    int more = woken != NULL ? take_items(self, woken, count_max) : -1;
     if (collects)
         PyGC_Enable();
-    bool delivered = more >= 0 && deliver(list);
-    Py_XDECREF(list);
+    bool delivered = more >= 0 && wake(woken);
+    Py_XDECREF(woken);
     return delivered ? PyBool_FromLong(more) : NULL;
 }
 

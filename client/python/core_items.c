@@ -58,17 +58,11 @@ PyObject *py_subscription_take(struct py_subscription *subscription)
     return item;
 }
 
-bool py_subscription_deliver(struct py_subscription *subscription, PyObject *item)
+bool py_subscription_keep(struct py_subscription *subscription, PyObject *item)
 {
-    if (subscription->ended)
-        return true;
     if (subscription->items == NULL)
         subscription->items = PyList_New(0);
-    if (subscription->items == NULL || PyList_Append(subscription->items, item) != 0)
-        return false;
-    if (subscription->waiter == NULL)
-        subscription->unasked = true; /* it is paused after this one */
-    return py_subscription_wake(subscription);
+    return subscription->items != NULL && PyList_Append(subscription->items, item) == 0;
 }
 
 /* It stays the waiter if this is interrupted: whatever ends the client wakes it then. */
@@ -79,10 +73,11 @@ bool py_subscription_wake(struct py_subscription *subscription)
     const struct py_state *state = py_child_state(&subscription->child);
     PyObject *waiter = Py_NewRef(subscription->waiter);
     PyObject *done = PyObject_CallMethodObjArgs(waiter, state->words[PY_DONE], NULL);
+    int is_done = done != NULL ? PyObject_IsTrue(done) : -1;
     PyObject *set = NULL;
-    if (done == Py_False)
+    if (is_done == 0)
         set = PyObject_CallMethodObjArgs(waiter, state->words[PY_SET_RESULT], Py_None, NULL);
-    bool woken = set != NULL || (done != NULL && done != Py_False);
+    bool woken = set != NULL || is_done > 0;
     if (woken && subscription->waiter == waiter)
         Py_CLEAR(subscription->waiter);
     Py_XDECREF(set);

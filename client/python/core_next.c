@@ -49,19 +49,12 @@ static void leave(struct py_next *next)
 }
 
 /* A future as the loop's tasks expect it of who awaits one. */
-static PyObject *wait_for_delivery(struct py_next *next)
+static PyObject *new_future(struct py_subscription *subscription)
 {
-    struct py_subscription *subscription = next->subscription;
     const struct py_state *state = py_child_state(&subscription->child);
     PyObject *future = PyObject_CallNoArgs(subscription->child.context);
-    if (future == NULL || PyObject_SetAttr(future, state->words[PY_BLOCKING], Py_True) != 0) {
-        Py_XDECREF(future);
-        return NULL;
-    }
-    next->step = WAITS;
-    next->waiter = Py_NewRef(future);
-    subscription->waiter = Py_NewRef(future);
-    subscription->waiting = true;
+    if (future != NULL && PyObject_SetAttr(future, state->words[PY_BLOCKING], Py_True) != 0)
+        Py_CLEAR(future);
     return future;
 }
 
@@ -96,6 +89,28 @@ static bool check_alone(struct py_subscription *subscription)
     return subscription->waiter == NULL;
 }
 
+/* There is no item. What makes the future is Python, and the collector may run: by the time there
+ * is one, an item may have come, the subscription may have ended, or somebody else may wait. */
+static PySendResult wait_for_delivery(struct py_next *next, PyObject **ret)
+{
+    struct py_subscription *subscription = next->subscription;
+    PyObject *future = new_future(subscription);
+    PyObject *item = NULL;
+    if (future != NULL && check_alone(subscription))
+        item = py_subscription_take(subscription);
+    if (item != NULL || PyErr_Occurred() != NULL) {
+        Py_XDECREF(future);
+        return finish(next, item, ret);
+    }
+    subscription->at_once = 0;
+    next->step = WAITS;
+    next->waiter = Py_NewRef(future);
+    subscription->waiter = Py_NewRef(future);
+    subscription->waiting = true;
+    *ret = future;
+    return PYGEN_NEXT;
+}
+
 static PySendResult next_resume(PyObject *self, PyObject *value, PyObject **ret)
 {
     struct py_next *next = next_of(self);
@@ -121,12 +136,8 @@ static PySendResult next_resume(PyObject *self, PyObject *value, PyObject **ret)
     if (!waited && !check_alone(subscription))
         return finish(next, NULL, ret);
     PyObject *item = py_subscription_take(subscription);
-    if (item == NULL && PyErr_Occurred() == NULL) {
-        subscription->at_once = 0;
-        *ret = wait_for_delivery(next);
-        if (*ret != NULL)
-            return PYGEN_NEXT;
-    }
+    if (item == NULL && PyErr_Occurred() == NULL)
+        return wait_for_delivery(next, ret);
     return finish(next, item, ret);
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 import sponson
 import sponson.sync
-from sponson import Attributes, CaughtUp, Cursor, End, Event, Gap, Verdict
+from sponson import Attributes, CaughtUp, Cursor, End, Event, Gap, Verdict, _sponson
 from stage import WAIT_S, aio
 
 
@@ -544,6 +544,99 @@ async def test_anext_by_hand(stage):
         await asyncio.wait_for(waited, WAIT_S)
         # The event is a tuple, which StopIteration does not take for its arguments.
         assert raises_now(StopIteration, next, waits).value.data == "1"
+
+
+@aio
+async def test_what_happens_while_a_future_is_made(stage):
+    """Making one runs Python: the loop's, and what the collector finds."""
+    with sponson.sync.connect() as other:
+        async with sponson.connect() as client:
+            other.publish("s", "0", id="0")
+            happens = []
+
+            def create_future():
+                while happens:
+                    happens.pop()()
+                return asyncio.get_running_loop().create_future()
+
+            def publish():
+                other.publish("s", "1", id="1")
+                turn_until(client, lambda: items._delivered)
+
+            items = plain_subscription(client, create_future)
+            while (item := await items.__anext__()).kind != "caught_up":
+                pass
+            happens.append(publish)
+            assert raises_now(StopIteration, items.__anext__().send, None).value.data == "1"
+            waits = items.__anext__()
+            happens.append(lambda: waits.send(None))
+            assert "another task waits" in str(raises_now(RuntimeError, items.__anext__().send, None))
+            waits.close()
+            happens.append(lambda: items._end(True))
+            raises_now(StopAsyncIteration, items.__anext__().send, None)
+            items = plain_subscription(client, create_future)
+            while (item := await items.__anext__()).kind != "caught_up":
+                pass
+            happens.append(lambda: items._fail(KeyError("k")))
+            raises_now(KeyError, items.__anext__().send, None)
+
+
+def plain_subscription(client, create_future, kind=_sponson.Subscription):
+    return kind(client._core, create_future, False, ("s", "earliest", "", None, 0, "fail", 0))
+
+
+class Eager:
+    """A future that calls whoever awaits it at once."""
+
+    def __init__(self):
+        self.is_done = 0
+        self.call = lambda: None
+
+    def done(self):
+        return self.is_done
+
+    def set_result(self, _):
+        self.is_done = 1
+        self.call()
+
+
+@aio
+async def test_who_is_woken_may_read_another_subscription_at_once(stage):
+    """All that was taken has reached its subscription by then."""
+    with sponson.sync.connect() as other:
+        async with sponson.connect() as client:
+            other.publish("s", "0", id="0")
+            readers = [plain_subscription(client, Eager) for _ in range(3)]
+            got = [[], [], []]
+            held = []
+
+            def read(at):
+                """What waits, and the future that it awaits."""
+                while True:
+                    waits = readers[at].__anext__()
+                    try:
+                        return waits, waits.send(None)
+                    except StopIteration as end:
+                        got[at].append(end.value)
+
+            def is_read(kind, seq):
+                for at in range(3):
+                    read(at)[0].close()
+                return all(items and (items[-1].kind, items[-1].seq) == (kind, seq) for items in got)
+
+            turn_until(client, lambda: is_read("caught_up", 1))
+            held.append(read(1))
+            held[0][1].call = lambda: held.extend(map(read, (0, 2)))
+            sent = other.stats()["sponson_events_live_total"]
+            other.publish("s", "1", id="1")
+            while other.stats()["sponson_events_live_total"] < sent + 3:
+                pass
+            turn_until(client, lambda: len(held) == 3)
+            for waits, _ in held:
+                waits.close()
+            other.publish("s", "2", id="2")
+            turn_until(client, lambda: is_read("event", 3))
+            assert [data_of(items) for items in got] == [["0", "1", "2"]] * 3
 
 
 @aio

@@ -16,6 +16,7 @@ import textwrap
 import threading
 import time
 import traceback
+import weakref
 
 import pytest
 
@@ -204,6 +205,28 @@ def test_finalizers_close_what_a_call_is_about(stage):
                     call_collected(other, lambda: other._core.set(session, sponson.Attributes(), None), at)
         finally:
             gc.set_threshold(*before)
+
+
+class Freed(_sponson.Subscription):
+    """One that there can be a weak reference to."""
+
+
+def test_a_subscription_gets_nothing_while_it_is_freed(stage):
+    """The callback of a weak reference may run a turn."""
+    asyncio.run(store("s", 30))
+    with sync.connect(timeout=WAIT_S) as client:
+
+        def turn(_):
+            client.health()
+            client._core.deliver_items(100)
+
+        for _ in rounds():
+            arguments = ("s", "earliest", "", None, 0, "fail", 0)
+            items = Freed(client._core, None, False, arguments)
+            reference = weakref.ref(items, turn)
+            client.health()
+            del items
+            assert reference() is None
 
 
 RECORDS = (sponson.Event, sponson.Verdict, sponson.Gap, sponson.CaughtUp, sponson.End, sponson.Entry)
