@@ -50,6 +50,7 @@ PyObject *py_subscription_take(struct py_subscription *subscription)
     } else if (subscription->ended) {
         PyErr_SetNone(PyExc_StopAsyncIteration);
     } else if (subscription->failure != NULL) {
+        (void)PyException_SetTraceback(subscription->failure, Py_None); /* or it would grow */
         PyErr_SetObject((PyObject *)Py_TYPE(subscription->failure), subscription->failure);
     } else if (subscription->unasked) {
         item = py_subscription_ask(subscription);

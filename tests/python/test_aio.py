@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import traceback
 import uuid
 
 import pytest
@@ -721,6 +722,23 @@ async def test_closing_ends_iterations_and_waits(stage):
         with pytest.raises(sponson.InvalidError):
             call()
     stage.go_on()
+
+
+@aio
+async def test_what_a_client_failed_with_keeps_no_frames(stage):
+    """Each call raises the same exception."""
+    client = await sponson.connect()
+    producer = await client.producer()
+    items = client.subscribe("none", otherwise="wait")
+    await client.aclose()
+    for call in (client.health, client.producer, lambda: producer.publish("s", "x"), items.__anext__):
+        for _ in range(20):
+            error = await raises(sponson.InvalidError, called(call))
+        assert len(list(traceback.walk_tb(error.__traceback__))) < 10
+
+
+async def called(call):
+    return await call()
 
 
 @aio

@@ -138,7 +138,7 @@ class Client:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # or it would keep the frames of each raise
         self._check_thread()
         if self._loop.is_closed() and os.getpid() == self._process:
             raise RuntimeError("the client's event loop is closed")
