@@ -164,6 +164,25 @@ def test_calls_that_end_early_keep_no_results(client, stage):
     assert not producer._waits
 
 
+def test_results_that_were_lost_end_the_waits_for_them(client, monkeypatch):
+    """Ctrl-C came when they had been taken, and none comes after them."""
+    producer = client.producer(window_events=3)
+    tickets = [producer.send("s", str(i)) for i in range(3)]
+    producer._client._wait(lambda: producer._core.flush() or None, WAIT_S)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(producer._results, "add", interrupt)
+        producer.result(tickets[0])
+    assert producer.send("s", "there is room", timeout=WAIT_S) == tickets[-1] + 1
+    for ticket in tickets:
+        with pytest.raises(sponson.InvalidError, match="none that is known"):
+            producer.result(ticket, timeout=WAIT_S)
+    assert producer.result(tickets[-1] + 1, timeout=WAIT_S).result == "stored"
+
+
 def test_the_results_that_are_known():
     """Against a dictionary, which forgets each ticket when it may."""
     for seed in range(200):

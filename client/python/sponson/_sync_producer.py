@@ -27,13 +27,18 @@ class _Results:
         self._runs: list[tuple[int, tuple[Any, str | None] | None]] = []  # (the first ticket, how), in order
 
     def add(self, first: int, count: int, result: Any, code: str | None) -> None:
-        """Ctrl-C may have taken those before them: nobody knows how they ended."""
+        """Ctrl-C may have taken those before them."""
+        self.lose(first - 1)
         end = (result, code)
-        if first != self.newest + 1:
-            self._runs.append((self.newest + 1, None))
         if not self._runs or self._runs[-1][1] != end:
             self._runs.append((first, end))
         self.newest = first + count - 1
+
+    def lose(self, last: int) -> None:
+        """The tickets up to this one have ended, and nobody knows how."""
+        if last > self.newest:
+            self._runs.append((self.newest + 1, None))
+            self.newest = last
 
     def _run_of(self, ticket: int) -> int:
         """-1: it is older than all of them."""
@@ -72,7 +77,12 @@ class Producer:
     def _collect(self) -> None:
         """With the lock."""
         results = self._results
-        for first, count, result, code in self._core.take_acks(COLLECTED_MAX):
+        runs = self._core.take_acks(COLLECTED_MAX)
+        if not runs and self._core.flush():
+            runs = self._core.take_acks(COLLECTED_MAX)  # all have ended by now
+            if not runs:
+                results.lose(self._last)  # Ctrl-C came when they had been taken
+        for first, count, result, code in runs:
             results.add(first, count, result, code)
         results.forget(min([results.newest - KEPT_MAX + 1, *self._waits.values()]))
 
