@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synchronous façade, against the real daemon."""
+import gc
 import random
 import signal
 import threading
@@ -181,6 +182,55 @@ def test_results_that_were_lost_end_the_waits_for_them(client, monkeypatch):
         with pytest.raises(sponson.InvalidError, match="none that is known"):
             producer.result(ticket, timeout=WAIT_S)
     assert producer.result(tickets[-1] + 1, timeout=WAIT_S).result == "stored"
+
+
+class Sends:
+    """Sends an event when the collector finds it."""
+
+    def __init__(self, send):
+        self.send = send
+        self.cycle = self
+
+    def __del__(self):
+        self.send()
+
+
+def test_a_finalizer_may_not_interrupt_the_producer_that_it_calls(client):
+    """Wherever it comes: it raises, or sends; and nothing else is lost."""
+    producer = client.producer()
+    ends = []
+
+    def send():
+        try:
+            ends.append(producer.send("s", "x"))
+        except RuntimeError as error:
+            ends.append(str(error))
+
+    def work():
+        for at in range(1, 100):
+            gc.collect()
+            gc.set_threshold(0)
+            Sends(send)
+            gc.set_threshold(at)
+            producer.publish("s", "y", timeout=WAIT_S)
+            gc.set_threshold(0)
+        gc.collect()
+
+    before = gc.get_threshold()
+    thread = threading.Thread(target=work, daemon=True)
+    gc.freeze()  # the collector is fast then
+    try:
+        thread.start()
+        thread.join(WAIT_S)
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+    assert not thread.is_alive()
+    refused = [end for end in ends if isinstance(end, str)]
+    assert len(ends) == 99 and set(refused) == {
+        "a finalizer or a signal's handler called the producer that it interrupted"
+    }
+    assert producer.flush(WAIT_S).stored == 99 + 99 - len(refused)
 
 
 def test_the_results_that_are_known():

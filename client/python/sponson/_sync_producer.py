@@ -67,12 +67,18 @@ class Producer:
         self._core = core
         self._is_silent = is_silent
         self._window_events = window_events
-        self._lock = threading.Lock()  # never held while a thread waits
+        self._lock = threading.RLock()  # never held while a thread waits
         self._last = core.committed()  # the newest ticket
         self._results = _Results(self._last)
         # The first of the tickets whose results each thread waits for: those are kept. Ctrl-C may leave one here
         # until the thread's next call. Nothing is removed by finalizers, in which Ctrl-C would be lost.
         self._waits: dict[int, int] = {}
+
+    def _locked(self) -> threading._RLock:
+        """The lock. In a finalizer or a handler of a signal its own thread may have it, in the middle of anything."""
+        if self._lock._is_owned():  # type: ignore[attr-defined]
+            raise RuntimeError("a finalizer or a signal's handler called the producer that it interrupted")
+        return self._lock
 
     def _collect(self) -> None:
         """With the lock."""
@@ -94,7 +100,7 @@ class Producer:
         return self._last - self._results.newest >= self._window_events
 
     def _attempt(self, call: Callable[..., int | None], arguments: tuple[Any, ...], waits: bool) -> int | None:
-        with self._lock:
+        with self._locked():
             ticket = None if self._is_full() else call(*arguments)
             if ticket:
                 self._last = ticket
@@ -113,7 +119,7 @@ class Producer:
 
     def _fetch(self, ticket: int) -> tuple[Any, str | None] | None:
         """The result of a ticket; None: not yet."""
-        with self._lock:
+        with self._locked():
             if ticket > self._results.newest:
                 self._collect()
             found = self._results.find(ticket)
@@ -270,7 +276,7 @@ class Producer:
 
     def _push(self, session: str, events: list[Any], at: int) -> tuple[int, int] | None:
         """Publishes a portion; returns its first ticket, and how many. None: there is no room."""
-        with self._lock:
+        with self._locked():
             if self._is_full():
                 return None
             room = self._window_events if self._is_silent else self._results.newest + self._window_events - self._last
