@@ -115,6 +115,7 @@
       "Entries of the log that the written rows and blocks cover.")                                \
     X(database_used_bytes, "sponson_database_used_bytes", "Pages in use, which the quota limits.") \
     X(database_free_bytes, "sponson_database_free_bytes", "Free pages in the file.")               \
+    X(database_quota_bytes, "sponson_database_quota_bytes", "How many pages may be in use.")       \
     X(database_map_bytes, "sponson_database_map_bytes", "Size of the map.")                        \
     X(reader_lag, "sponson_oldest_reader_lag_commits",                                             \
       "How many commits ago the oldest snapshot in use was taken.")                                \
@@ -122,6 +123,9 @@
     X(checkpoint_position, "sponson_checkpoint_position",                                          \
       "The position up to which the index is written.")                                            \
     /* the reader's */                                                                             \
+    X(uptime_seconds, "sponson_uptime_seconds", "How long the daemon has been running.")           \
+    X(degraded, "sponson_degraded",                                                                \
+      "1 while nothing is acknowledged, or nobody can publish: health has the reason.")            \
     X(requests, "sponson_requests_total", "Requests on read.sock.")                                \
     X(read_bad_frames, "sponson_read_bad_frames_total",                                            \
       "Frames on read.sock that are not valid messages.")                                          \

@@ -207,9 +207,7 @@ static spn_err prepare(struct worker *worker)
 {
     const struct worker_options *options = &worker->options;
     uint64_t now_ns = options->clock->monotonic_ns();
-    uint64_t used, map;
-    journal_usage(options->journal, &used, &map);
-    worker->near_quota = worker_is_near_quota(worker, used);
+    worker_note_usage(worker);
     worker->commit_bytes_max = WORKER_COMMIT_BYTES_MAX;
     if (worker->commit_bytes_max > options->quota_bytes / 16)
         worker->commit_bytes_max = options->quota_bytes / 16;

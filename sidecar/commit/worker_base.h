@@ -61,8 +61,9 @@ bool worker_has_batches(const struct worker *worker);
  * producers that wait for small commits. */
 struct step worker_step(const struct worker *worker);
 
-/* True: the oldest entries must be deleted. The limit is the quota minus a margin for commits. */
-bool worker_is_near_quota(const struct worker *worker, uint64_t used);
+/* Notes how full the database is, for the metrics too. worker->near_quota: the oldest entries must
+ * be deleted. The limit is the quota minus a margin for commits. */
+void worker_note_usage(struct worker *worker);
 bool worker_is_names_full(const struct worker *worker);
 void worker_fail(struct worker *worker, spn_err err);
 void worker_commit(struct worker *worker);

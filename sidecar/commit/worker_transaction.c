@@ -229,9 +229,15 @@ static void look_after_readers(struct worker *worker)
     metrics_set(&worker->options.metrics->reader_lag, reader_lag);
 }
 
-bool worker_is_near_quota(const struct worker *worker, uint64_t used)
+void worker_note_usage(struct worker *worker)
 {
-    return used >= quota_mark(worker);
+    struct metrics *metrics = worker->options.metrics;
+    uint64_t used, map;
+    journal_usage(worker->options.journal, &used, &map);
+    worker->near_quota = used >= quota_mark(worker);
+    metrics_set(&metrics->database_used_bytes, used);
+    metrics_set(&metrics->database_quota_bytes, worker->options.quota_bytes);
+    metrics_set(&metrics->database_map_bytes, map);
 }
 
 bool worker_is_names_full(const struct worker *worker)
@@ -258,12 +264,8 @@ static void succeed(struct worker *worker, const struct message *end,
     trim_settle(worker->trim, true);
     metrics_add(&worker->options.metrics->trimmed, done->trimmed);
     look_after_readers(worker);
-    uint64_t used, map;
-    journal_usage(worker->options.journal, &used, &map);
-    worker->near_quota = worker_is_near_quota(worker, used);
+    worker_note_usage(worker);
     worker->names_full = worker_is_names_full(worker);
-    metrics_set(&worker->options.metrics->database_used_bytes, used);
-    metrics_set(&worker->options.metrics->database_map_bytes, map);
 }
 
 /* Doubles from 10 ms to 500 ms, minus a random part of up to a quarter, so that many sidecars on a

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "base/out.h"
+
 /* X(bound in ms, "the same in seconds") */
 #define HISTOGRAM_BOUND_MAP(X)                                                                     \
     X(1, "0.001")                                                                                  \
@@ -35,5 +37,9 @@ struct histogram {
 
 /* So many things took so long each. */
 void histogram_add(struct histogram *histogram, uint64_t took_ms, uint64_t count);
+
+/* Puts it as a family of Prometheus, in seconds. */
+void histogram_put(struct out *out, const char *name, const char *help,
+                   const struct histogram *histogram);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/metrics_text.h"
 #include "http/asking.h"
-#include "http/metrics_text.h"
 #include "http/stream.h"
 
 #define WAIT_NS UINT64_C(2000000000) /* for the daemon's counters; a scrape has some seconds */
@@ -79,10 +79,10 @@ static void put_streams(struct out *out, const struct gateway *gateway)
                      counts->events_written);
     metrics_text_one(out, "sponson_http_bytes_written_total", "Bytes written to streams.",
                      counts->bytes_written);
-    metrics_text_histogram(out, "sponson_http_delivery_seconds",
-                           "How long after the daemon took an event it was written to a live "
-                           "stream; its commit is in that.",
-                           &counts->delay);
+    histogram_put(out, "sponson_http_delivery_seconds",
+                  "How long after the daemon took an event it was written to a live stream; its "
+                  "commit is in that.",
+                  &counts->delay);
 }
 
 static void put_memory(struct out *out, const struct gateway *gateway)
@@ -126,10 +126,12 @@ static void answer_with(struct gateway *gateway, struct exchange *exchange,
                         const struct spn_stat *stats, size_t count)
 {
     struct out out;
+    struct metrics_text_daemon daemon;
     out_init(&out, -1);
-    metrics_text_one(&out, "sponson_up", "1 if the daemon answered.", stats != NULL);
     put_own(&out, gateway);
-    metrics_text_daemon(&out, stats, count);
+    metrics_text_daemon_begin(&daemon, &out, stats != NULL);
+    for (size_t i = 0; stats != NULL && i < count; i++)
+        metrics_text_daemon_put(&daemon, stats[i].name, stats[i].value);
     exchange_add(exchange, "Content-Type", METRICS_TEXT_TYPE);
     exchange_add(exchange, "Cache-Control", "no-store");
     exchange_add(exchange, "X-Content-Type-Options", "nosniff");

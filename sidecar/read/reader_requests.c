@@ -58,11 +58,15 @@ static const char *why_degraded(const struct reader *reader)
                : NULL;
 }
 
+static uint64_t up_ns(const struct reader *reader)
+{
+    return reader->options.clock->monotonic_ns() - reader->started_ns;
+}
+
 static void health(struct reader *reader, struct caller caller)
 {
     const struct commit_state *commits = reader->options.commits;
     const char *trouble = why_degraded(reader);
-    uint64_t up_ns = reader->options.clock->monotonic_ns() - reader->started_ns;
     uint8_t status = trouble                           ? WIRE_DEGRADED
                      : atomic_load(&commits->draining) ? WIRE_STOPPING
                                                        : WIRE_OK;
@@ -75,7 +79,7 @@ static void health(struct reader *reader, struct caller caller)
                               .status = status,
                               .pid = (uint32_t)getpid(),
                               .instance = reader->options.instance,
-                              .uptime_ms = up_ns / 1000000u,
+                              .uptime_ms = up_ns(reader) / 1000000u,
                               .durable = atomic_load(&commits->durable),
                               .checkpoint = atomic_load(&commits->checkpoint),
                               .version = text_bytes(SPONSON_VERSION),
@@ -91,7 +95,9 @@ static uint64_t ratio(uint64_t dividend, uint64_t divisor)
 
 static void stats(struct reader *reader, struct caller caller)
 {
-    const struct metrics *metrics = reader->options.metrics;
+    struct metrics *metrics = reader->options.metrics;
+    metrics_set(&metrics->uptime_seconds, up_ns(reader) / 1000000000u);
+    metrics_set(&metrics->degraded, why_degraded(reader) != NULL);
     const struct {
         uint64_t value;
         const char *name;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_http_histogram: each duration is counted once, in the first bound that it is not above. */
+/* test_http_histogram: each duration is counted once, in the first bound that it is not above;
+ * Prometheus gets the sums of all bounds up to each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,11 +41,40 @@ static void the_sum_is_of_all(void **state)
     assert_int_equal(histogram.counts[2], 0);
 }
 
+static void prometheus_gets_sums(void **state)
+{
+    (void)state;
+    struct histogram histogram = {.sum_ms = 0};
+    struct out out;
+    histogram_add(&histogram, 2, 3);
+    histogram_add(&histogram, 60001, 1);
+    out_init(&out, -1);
+    histogram_put(&out, "t_seconds", "Times.", &histogram);
+    out_put(&out, "", 1);
+    assert_int_equal(out.error, 0);
+    assert_string_equal(out.data, "# HELP t_seconds Times.\n# TYPE t_seconds histogram\n"
+                                  "t_seconds_bucket{le=\"0.001\"} 0\n"
+                                  "t_seconds_bucket{le=\"0.002\"} 3\n"
+                                  "t_seconds_bucket{le=\"0.005\"} 3\n"
+                                  "t_seconds_bucket{le=\"0.01\"} 3\n"
+                                  "t_seconds_bucket{le=\"0.02\"} 3\n"
+                                  "t_seconds_bucket{le=\"0.05\"} 3\n"
+                                  "t_seconds_bucket{le=\"0.1\"} 3\n"
+                                  "t_seconds_bucket{le=\"0.5\"} 3\n"
+                                  "t_seconds_bucket{le=\"1\"} 3\n"
+                                  "t_seconds_bucket{le=\"5\"} 3\n"
+                                  "t_seconds_bucket{le=\"30\"} 3\n"
+                                  "t_seconds_bucket{le=\"+Inf\"} 4\n"
+                                  "t_seconds_sum 60.007\nt_seconds_count 4\n");
+    out_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_duration_has_its_place),
         cmocka_unit_test(the_sum_is_of_all),
+        cmocka_unit_test(prometheus_gets_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

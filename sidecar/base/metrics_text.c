@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "http/metrics_text.h"
+#include "base/metrics_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #define COMMIT_SUM "sponson_commit_nanoseconds_total"
 #define BUCKET "_bucket"
 
-enum { NAME_MAX_SIZE = 128, NANOSECONDS = 1000000000, MILLISECONDS = 1000 };
+enum { NANOSECONDS = 1000000000, MILLISECONDS = 1000 };
 
 static bool ends_in(const char *name, size_t size, const char *end)
 {
@@ -87,17 +87,14 @@ static void put_count(struct out *out, const char *name, uint64_t count)
 }
 
 void metrics_text_histogram(struct out *out, const char *name, const char *help,
-                            const struct histogram *histogram)
+                            const struct metrics_text_histogram *histogram)
 {
-#define BOUND(bound, text) text,
-    static const char *const bounds[] = {HISTOGRAM_BOUND_MAP(BOUND)};
-#undef BOUND
     uint64_t count = 0;
     put_family(out, name, help, "histogram");
-    for (unsigned i = 0; i < HISTOGRAM_COUNT; i++) {
+    for (size_t i = 0; i < histogram->count; i++) {
         count += histogram->counts[i];
         out_text(out, name);
-        metrics_text_value(out, BUCKET, "le", bounds[i], count);
+        metrics_text_value(out, BUCKET, "le", histogram->bounds[i], count);
     }
     put_seconds(out, name, histogram->sum_ms, MILLISECONDS, 3);
     put_count(out, name, count);
@@ -128,40 +125,43 @@ static const char *help_of(const char *row)
 static bool is_plain(const char *name, size_t size)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-    return size > 0 && size < NAME_MAX_SIZE && strspn(name, plain) == size &&
+    return size > 0 && size < METRICS_TEXT_NAME_SIZE && strspn(name, plain) == size &&
            (name[0] < '0' || name[0] > '9') && strpbrk(name + size, "\n\r\\") == NULL;
 }
 
-static uint64_t value_of(const struct spn_stat *stats, size_t count, const char *name)
+void metrics_text_daemon_begin(struct metrics_text_daemon *daemon, struct out *out, bool is_up)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(stats[i].name, name) == 0)
-            return stats[i].value;
-    return 0;
+    *daemon = (struct metrics_text_daemon){.out = out};
+    metrics_text_one(out, "sponson_up", "1 if the daemon answered.", is_up);
 }
 
-void metrics_text_daemon(struct out *out, const struct spn_stat *stats, size_t count)
+static void begin_family(struct metrics_text_daemon *daemon, const char *row, size_t size,
+                         bool is_histogram)
 {
-    char family[NAME_MAX_SIZE] = "";
-    for (size_t i = 0; i < count; i++) {
-        const char *name = stats[i].name;
-        size_t size = strcspn(name, "{");
-        bool is_bucket = ends_in(name, size, BUCKET);
-        size_t family_size = is_bucket ? size - strlen(BUCKET) : size;
-        if (!is_plain(name, size) || strcmp(name, COMMIT_SUM) == 0)
-            continue;
-        if (strlen(family) != family_size || memcmp(family, name, family_size) != 0) {
-            memcpy(family, name, family_size);
-            family[family_size] = '\0';
-            if (is_bucket)
-                put_family(out, family, help_of(name), "histogram");
-            else
-                metrics_text_family(out, family, help_of(name));
-        }
-        metrics_text_value(out, name, NULL, NULL, stats[i].value);
-        if (strcmp(name, COMMIT_BUCKET "{le=\"+Inf\"}") == 0) {
-            put_seconds(out, family, value_of(stats, count, COMMIT_SUM), NANOSECONDS, 9);
-            put_count(out, family, stats[i].value);
-        }
+    if (strlen(daemon->family) == size && memcmp(daemon->family, row, size) == 0)
+        return;
+    memcpy(daemon->family, row, size);
+    daemon->family[size] = '\0';
+    if (is_histogram)
+        put_family(daemon->out, daemon->family, help_of(row), "histogram");
+    else
+        metrics_text_family(daemon->out, daemon->family, help_of(row));
+}
+
+void metrics_text_daemon_put(struct metrics_text_daemon *daemon, const char *name, uint64_t value)
+{
+    size_t size = strcspn(name, "{");
+    bool is_bucket = ends_in(name, size, BUCKET);
+    if (!is_plain(name, size))
+        return;
+    if (strcmp(name, COMMIT_SUM) == 0) { /* stands before its buckets */
+        daemon->commits_ns = value;
+        return;
+    }
+    begin_family(daemon, name, is_bucket ? size - strlen(BUCKET) : size, is_bucket);
+    metrics_text_value(daemon->out, name, NULL, NULL, value);
+    if (strcmp(name, COMMIT_BUCKET "{le=\"+Inf\"}") == 0) {
+        put_seconds(daemon->out, daemon->family, daemon->commits_ns, NANOSECONDS, 9);
+        put_count(daemon->out, daemon->family, value);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_http_metrics_text: families, histograms and the daemon's counters, byte by byte; every
+/* test_metrics_text: families, histograms and the daemon's counters, byte by byte; every
  * counter of the daemon has a family of its own with a help. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
-#include "http/metrics_text.h"
+#include "base/metrics_text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -44,26 +44,45 @@ static void a_name_gives_the_type(void **state)
 static void a_histogram_adds_up(void **state)
 {
     (void)state;
-    struct histogram histogram = {.sum_ms = 0};
+    static const char *const bounds[] = {"0.002", "5", "+Inf"};
+    static const uint64_t counts[] = {3, 0, 1};
     struct out out;
-    histogram_add(&histogram, 2, 3);
-    histogram_add(&histogram, 60001, 1);
     out_init(&out, -1);
-    metrics_text_histogram(&out, "t_seconds", "Times.", &histogram);
+    metrics_text_histogram(&out, "t_seconds", "Times.",
+                           &(struct metrics_text_histogram){bounds, counts, 3, 60007});
     check(&out, "# HELP t_seconds Times.\n# TYPE t_seconds histogram\n"
-                "t_seconds_bucket{le=\"0.001\"} 0\nt_seconds_bucket{le=\"0.002\"} 3\n"
-                "t_seconds_bucket{le=\"0.005\"} 3\nt_seconds_bucket{le=\"0.01\"} 3\n"
-                "t_seconds_bucket{le=\"0.02\"} 3\nt_seconds_bucket{le=\"0.05\"} 3\n"
-                "t_seconds_bucket{le=\"0.1\"} 3\nt_seconds_bucket{le=\"0.5\"} 3\n"
-                "t_seconds_bucket{le=\"1\"} 3\nt_seconds_bucket{le=\"5\"} 3\n"
-                "t_seconds_bucket{le=\"30\"} 3\nt_seconds_bucket{le=\"+Inf\"} 4\n"
-                "t_seconds_sum 60.007\nt_seconds_count 4\n");
+                "t_seconds_bucket{le=\"0.002\"} 3\nt_seconds_bucket{le=\"5\"} 3\n"
+                "t_seconds_bucket{le=\"+Inf\"} 4\nt_seconds_sum 60.007\nt_seconds_count 4\n");
+}
+
+struct stat_row {
+    const char *name;
+    uint64_t value;
+};
+
+static void put_daemon(struct out *out, const struct stat_row *rows, size_t count)
+{
+    struct metrics_text_daemon daemon;
+    out_init(out, -1);
+    metrics_text_daemon_begin(&daemon, out, count > 0);
+    for (size_t i = 0; i < count; i++)
+        metrics_text_daemon_put(&daemon, rows[i].name, rows[i].value);
+}
+
+#define UP "# HELP sponson_up 1 if the daemon answered.\n# TYPE sponson_up gauge\nsponson_up "
+
+static void without_the_daemon_it_is_not_up(void **state)
+{
+    (void)state;
+    struct out out;
+    put_daemon(&out, NULL, 0);
+    check(&out, UP "0\n");
 }
 
 static void the_daemons_are_grouped(void **state)
 {
     (void)state;
-    static const struct spn_stat stats[] = {
+    static const struct stat_row stats[] = {
         {"sponson_commits_total", 3},
         {"sponson_commit_nanoseconds_total", 1000000007},
         {"sponson_commit_seconds_bucket{le=\"0.5\"}", 2},
@@ -77,21 +96,21 @@ static void the_daemons_are_grouped(void **state)
         {"9lives", 7},
     };
     struct out out;
-    out_init(&out, -1);
-    metrics_text_daemon(&out, stats, COUNT(stats));
-    check(&out, "# HELP sponson_commits_total Commits.\n"
-                "# TYPE sponson_commits_total counter\nsponson_commits_total 3\n"
-                "# HELP sponson_commit_seconds How long commits took.\n"
-                "# TYPE sponson_commit_seconds histogram\n"
-                "sponson_commit_seconds_bucket{le=\"0.5\"} 2\n"
-                "sponson_commit_seconds_bucket{le=\"+Inf\"} 3\n"
-                "sponson_commit_seconds_sum 1.000000007\nsponson_commit_seconds_count 3\n"
-                "# HELP sponson_events_refused_total Numbers that were refused, by reason.\n"
-                "# TYPE sponson_events_refused_total counter\n"
-                "sponson_events_refused_total{reason=\"contents\"} 4\n"
-                "sponson_events_refused_total{reason=\"closed\"} 5\n"
-                "# HELP sponson_of_tomorrow A counter of the daemon.\n"
-                "# TYPE sponson_of_tomorrow gauge\nsponson_of_tomorrow 6\n");
+    put_daemon(&out, stats, COUNT(stats));
+    check(&out, UP "1\n"
+                   "# HELP sponson_commits_total Commits.\n"
+                   "# TYPE sponson_commits_total counter\nsponson_commits_total 3\n"
+                   "# HELP sponson_commit_seconds How long commits took.\n"
+                   "# TYPE sponson_commit_seconds histogram\n"
+                   "sponson_commit_seconds_bucket{le=\"0.5\"} 2\n"
+                   "sponson_commit_seconds_bucket{le=\"+Inf\"} 3\n"
+                   "sponson_commit_seconds_sum 1.000000007\nsponson_commit_seconds_count 3\n"
+                   "# HELP sponson_events_refused_total Numbers that were refused, by reason.\n"
+                   "# TYPE sponson_events_refused_total counter\n"
+                   "sponson_events_refused_total{reason=\"contents\"} 4\n"
+                   "sponson_events_refused_total{reason=\"closed\"} 5\n"
+                   "# HELP sponson_of_tomorrow A counter of the daemon.\n"
+                   "# TYPE sponson_of_tomorrow gauge\nsponson_of_tomorrow 6\n");
 }
 
 /* A help is one line that ends in a full stop, and a family stands together. */
@@ -108,16 +127,15 @@ static void each_counter_has_a_help(void **state)
 #undef ROW
 #undef RATIO
     };
-    struct spn_stat stats[COUNT(rows)];
+    struct stat_row stats[COUNT(rows)];
     struct out out;
-    out_init(&out, -1);
     for (size_t i = 0; i < COUNT(rows); i++) {
         size_t size = strlen(rows[i].help);
         assert_true(size > 4 && rows[i].help[size - 1] == '.');
         assert_null(strpbrk(rows[i].help, "\n\\"));
-        stats[i] = (struct spn_stat){rows[i].name, i};
+        stats[i] = (struct stat_row){rows[i].name, i};
     }
-    metrics_text_daemon(&out, stats, COUNT(stats));
+    put_daemon(&out, stats, COUNT(stats));
     out_put(&out, "", 1);
     assert_null(strstr(out.data, "A counter of the daemon."));
     for (const char *type = out.data; (type = strstr(type, "# TYPE ")) != NULL; type += 7) {
@@ -137,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_gives_the_type),
         cmocka_unit_test(a_histogram_adds_up),
+        cmocka_unit_test(without_the_daemon_it_is_not_up),
         cmocka_unit_test(the_daemons_are_grouped),
         cmocka_unit_test(each_counter_has_a_help),
     };
