@@ -148,7 +148,7 @@ def check_counters():
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OTHERS_OPTIONS = {  # of cmake, ctest, curl, pkg-config, useradd and scripts of this project
-    "--cflags", "--install", "--libs", "--only", "--preset", "--quick", "--retry", "--retry-connrefused",
+    "--cflags", "--install", "--libs", "--now", "--only", "--preset", "--quick", "--retry", "--retry-connrefused",
     "--retry-delay", "--system", "--test-dir", "--unix-socket", "--user-group", "--variable", "--workflow"}
 
 
@@ -170,7 +170,7 @@ def check_options():
     missing = [verb for verb in verbs if f"sponson {verb}" not in readme]
     assert not missing, f"README.md does not have the verbs {missing}"
     for name in ("README.md", "sidecar/README.md", "sidecar/http/README.md", "sidecar/http/RECIPES.md",
-                 "proto/PROTOCOL.md"):
+                 "sidecar/monitoring/README.md", "proto/PROTOCOL.md"):
         told = set(OPTION.findall((SOURCE / name).read_text())) - OTHERS_OPTIONS
         assert told <= known, f"{name} has options that nothing has: {told - known}"
 
