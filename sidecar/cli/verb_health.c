@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_health: is the sidecar well? For people, and for scripts that start programs after it. */
+/* verb_health: is the sidecar well? For people, for scripts that start programs after it, and for
+ * those who restart it (--live) or send it work (--ready). */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -10,13 +11,23 @@ struct health {
     struct cli_common common;
     int wait_ms; /* 0: do not wait */
     bool json;
+    bool live; /* any answer is a good one */
+    bool ready;
 };
 
-enum { KEY_WAIT = CLI_KEY, KEY_JSON };
+enum { KEY_WAIT = CLI_KEY, KEY_JSON, KEY_LIVE, KEY_READY };
 
-enum { POLL_MS = 100 };
+enum {
+    POLL_MS = 100,
+    PROBE_MS = 700, /* Kubernetes gives a probe a second, the start of this program included */
+};
 
 static const struct argp_option options[] = {
+    {"live", KEY_LIVE, 0, 0,
+     "exit with 0 if the sidecar answers at all, however it is: restarting it makes no room on a "
+     "full disk (time-out: 0.7 s)",
+     0},
+    {"ready", KEY_READY, 0, 0, "exit with 0 only if the sidecar is ok (time-out: 0.7 s)", 0},
     {"wait", KEY_WAIT, "SECONDS", 0,
      "wait up to this long for the sidecar to start and to be ok (default: do not wait for a "
      "sidecar that is not running)",
@@ -36,6 +47,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_JSON:
         health->json = true;
         return 0;
+    case KEY_LIVE:
+        health->live = true;
+        return 0;
+    case KEY_READY:
+        health->ready = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (health->live && health->ready)
+            cli_usage("--live", "not with --ready");
+        return 0;
     default:
         return cli_parse_rest(key, arg, state, NULL, &health->common);
     }
@@ -45,9 +66,9 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc = "Print the sidecar's status. Exits with 0 if it is ok, with 1 if it is degraded or "
-           "stopping, and with 5 if no sidecar is running. It is asked on read.sock, which this "
-           "user has "
-           "to be allowed to use.",
+           "stopping (not with --live), with 4 if a process listens that does not answer in time, "
+           "with 5 if no sidecar is running, and with 2 if this user may not use read.sock, on "
+           "which it is asked. A sidecar that starts answers when it has recovered.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
 };
 
@@ -93,10 +114,15 @@ static void put_health(struct out *out, const struct spn_health *health)
     out_text(out, rest);
 }
 
+static bool is_well(const struct health *asked, const struct spn_health *health)
+{
+    return asked->live || health->status == SPN_HEALTHY;
+}
+
 static int print(const struct health *options_given, const struct spn_health *health)
 {
     struct out out;
-    int exit_code = health->status == SPN_HEALTHY ? CLI_OK : CLI_FAILURE;
+    int exit_code = is_well(options_given, health) ? CLI_OK : CLI_FAILURE;
     out_init(&out, STDOUT_FILENO);
     if (!options_given->json)
         put_health(&out, health);
@@ -122,18 +148,28 @@ static int left_ms(int64_t until_ms)
 
 /* An open client waits by itself for a sidecar that restarts, so the loop needs only a pause. Ends
  * when the sidecar is well or the time is up. *ret_health is then the last answer, if any. */
-static spn_err ask(spn_client *client, int64_t until_ms, bool wait,
+static spn_err ask(spn_client *client, int64_t until_ms, const struct health *asked,
                    const struct spn_health **ret_health)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
     spn_err err;
     for (;;) {
         err = spn_get_health(client, left_ms(until_ms), ret_health);
-        bool well = err == SPN_OK && (*ret_health)->status == SPN_HEALTHY;
-        if (well || !wait || left_ms(until_ms) < POLL_MS)
+        bool well = err == SPN_OK && is_well(asked, *ret_health);
+        if (well || asked->wait_ms == 0 || left_ms(until_ms) < POLL_MS)
             return err;
         nanosleep(&pause, NULL);
     }
+}
+
+static void set_timeout(struct health *health)
+{
+    struct cli_common *common = &health->common;
+    common->at_once = health->wait_ms == 0;
+    if (health->wait_ms > 0)
+        common->timeout_ms = health->wait_ms;
+    else if (common->timeout_ms < 0 && (health->live || health->ready))
+        common->timeout_ms = PROBE_MS;
 }
 
 int verb_health(int argc, char **argv)
@@ -142,15 +178,12 @@ int verb_health(int argc, char **argv)
     const struct spn_health *found;
     spn_client *client;
     cli_parse(&argp, argc, argv, &health);
-    if (health.wait_ms > 0)
-        health.common.timeout_ms = health.wait_ms;
-    else
-        health.common.at_once = true;
+    set_timeout(&health);
     int64_t until_ms = now_ms() + cli_timeout_ms(&health.common);
     int exit_code = cli_connect(&health.common, &client);
     if (exit_code != CLI_OK)
         return exit_code;
-    spn_err err = ask(client, until_ms, health.wait_ms > 0, &found);
+    spn_err err = ask(client, until_ms, &health, &found);
     if (err == SPN_OK)
         exit_code = print(&health, found);
     else
