@@ -11,9 +11,9 @@ case "${1:-build}" in
 build) ;;
 python) packages="$packages $wheel" ;;
 node) command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm libnode-dev" ;;
-test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch $wheel python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
+test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch $wheel python3-yaml python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
 web)
-    packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus python3"
+    packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus buildah python3"
     command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
     ;;
 check) packages="$packages $wheel g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What Prometheus and Grafana get: `sponson stats --prometheus` and the gateway's /metrics have the same counters of
-the daemon; the text file is whole, also without a daemon; the dashboard, the alerts and the documents name only what
-there is; promtool reads all of it; the units that write the file are sound.
+"""What Prometheus and Grafana get: `sponson stats --prometheus` and the gateway's /metrics have the same counters
+of the daemon; the text file is whole, also without a daemon; the dashboard, the alerts and the documents name only
+what there is; promtool reads all of it; the units that write the file are sound.
 
 monitoring.py names|promtool|units SPONSOND SPONSON_HTTP SPONSON SOURCE
 """

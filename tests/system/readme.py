@@ -170,7 +170,7 @@ def check_options():
     missing = [verb for verb in verbs if f"sponson {verb}" not in readme]
     assert not missing, f"README.md does not have the verbs {missing}"
     for name in ("README.md", "sidecar/README.md", "sidecar/http/README.md", "sidecar/http/RECIPES.md",
-                 "sidecar/monitoring/README.md", "proto/PROTOCOL.md"):
+                 "sidecar/monitoring/README.md", "sidecar/container/README.md", "proto/PROTOCOL.md"):
         told = set(OPTION.findall((SOURCE / name).read_text())) - OTHERS_OPTIONS
         assert told <= known, f"{name} has options that nothing has: {told - known}"
 
