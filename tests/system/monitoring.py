@@ -4,7 +4,7 @@
 of the daemon; the text file is whole, also without a daemon; the dashboard, the alerts and the documents name only
 what there is; promtool reads all of it; the units that write the file are sound.
 
-monitoring.py names|promtool|units SPONSOND SPONSON_HTTP SPONSON SOURCE
+monitoring.py names|promtool|units SPONSOND SPONSON_HTTP SPONSON SOURCE BUILD
 """
 import json
 import os
@@ -23,7 +23,7 @@ WAIT_S = 60
 SPONSOND, GATEWAY, SPONSON = sys.argv[2:5]
 SOURCE = pathlib.Path(sys.argv[5])
 MONITORING = SOURCE / "sidecar/monitoring"
-UNITS = SOURCE / "sidecar/systemd"
+UNITS = pathlib.Path(sys.argv[6]) / "units"
 CASES = SOURCE / "tests/system/alerts.test.yaml"
 WRITTEN_WHEN = "sponson_textfile_time_seconds"
 GIVEN_BY_PROMETHEUS = {"job", "instance", "le"}
@@ -35,6 +35,11 @@ def run(*words, stage=None, code=0, **more):
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=WAIT_S, env=env, **more)
     assert done.returncode == code, (words, done)
     return done
+
+
+def skip(why):
+    print(why + ": not checked")
+    sys.exit(SKIPPED)
 
 
 class Text:
@@ -163,8 +168,7 @@ def names():
 
 def promtool():
     if not shutil.which("promtool"):
-        print("promtool is not installed (Debian's package prometheus): not checked")
-        sys.exit(SKIPPED)
+        skip("promtool is not installed (Debian's package prometheus)")
     stage = gateway_stage.Stage(SPONSOND, GATEWAY)
     try:
         stage.publish("s", [{"id": "1", "data": "x"}])
@@ -186,30 +190,58 @@ def promtool():
         stage.close()
 
 
+def calls_of(group):
+    """The system calls of a group of systemd's, with those of the groups in it."""
+    lines = [line.strip() for line in run("systemd-analyze", "syscall-filter", group).stdout.splitlines()[1:]]
+    calls = {line for line in lines if line and not line.startswith(("#", "@"))}
+    return calls.union(*(calls_of(line) for line in lines if line.startswith("@")))
+
+
+def check_calls(unit, trace):
+    """The unit forbids nothing that the program does."""
+    allowed = calls_of("@default") | {"execve"}
+    for refused, words in re.findall(r"^SystemCallFilter=(~?)(.*)$", unit, re.M):
+        calls = set().union(*(calls_of(word) if word.startswith("@") else {word} for word in words.split()))
+        allowed = allowed - calls if refused else allowed | calls
+    made = set(re.findall(r"^(?:\d+ +)?(\w+)\(", trace, re.M))
+    assert "sched_setscheduler" in made and made <= allowed, made - allowed
+    assert set(re.findall(r"\bsocket\((\w+)", trace)) == {"AF_UNIX"}
+
+
 def units():
-    if not shutil.which("systemd-analyze"):
-        print("systemd-analyze is not installed: not checked")
-        sys.exit(SKIPPED)
+    for tool in ("systemd-analyze", "strace"):
+        if not shutil.which(tool):
+            skip(f"{tool} is not installed")
     unit = (UNITS / "sponson-textfile.service").read_text()
     with tempfile.TemporaryDirectory(prefix="spn-units-") as place:
         copies = []
         for name in ("sponson-textfile.service", "sponson-textfile.timer"):
             copies.append(pathlib.Path(place) / name)
-            copies[-1].write_text((UNITS / name).read_text().replace("/usr/bin/sponson", SPONSON))
+            copies[-1].write_text(re.sub(r"^ExecStart=\S+", "ExecStart=" + SPONSON, (UNITS / name).read_text(),
+                                         flags=re.M))
         words = run("systemd-analyze", "verify", "--man=no", *copies)
         assert "sponson" not in words.stdout + words.stderr, words
         words = run("systemd-analyze", "security", "--offline=yes", copies[0]).stdout
         assert float(re.search(r"Overall exposure level .*: ([0-9.]+)", words).group(1)) <= EXPOSURE_MAX, words
-        # Its command, on other paths; without a daemon its code is one that the unit takes for a success.
+    # Its command, on other paths. Without a daemon its code is one that the unit takes for a success.
+    stage = gateway_stage.Stage(SPONSOND, GATEWAY)
+    try:
         command = re.search(r"^ExecStart=\S+ (.*)$", unit, re.M).group(1)
         path = re.search(r"--textfile (\S+)/sponson.prom", command).group(1)
         for line in ("ConditionPathIsDirectory", "ReadWritePaths"):
             assert f"{line}={path}\n" in unit, line
-        done = subprocess.run([SPONSON, *command.replace(path, place).split()], capture_output=True, text=True,
-                              timeout=WAIT_S, env=dict(os.environ, SPONSON_SOCKET_DIR=place))
+        words = [SPONSON, *command.replace(path, str(stage.path)).split()]
+        run("strace", "-f", "-qq", "-o", stage.path / "trace", *words, stage=stage)
+        check_calls(unit, (stage.path / "trace").read_text())
+        stage.processes["gateway"].kill()
+        stage.processes["daemon"].kill()
+        stage.processes["daemon"].wait()
         success = re.search(r"^SuccessExitStatus=(.*)$", unit, re.M).group(1).split()
-        assert str(done.returncode) in success, done
-        assert (pathlib.Path(place) / "sponson.prom").read_text().startswith("# HELP sponson_up ")
+        assert success == ["4", "5"]
+        run(*words, stage=stage, code=5)
+        assert Text((stage.path / "sponson.prom").read_text()).values["sponson_up"] == 0
+    finally:
+        stage.close()
 
 
 {"names": names, "promtool": promtool, "units": units}[sys.argv[1]]()
