@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/version.h"
+
 /* X(field, name, help). A name with labels is one of a family, whose rows stand together; they have
  * the same help. */
 #define METRICS_MAP(X)                                                                             \
@@ -123,6 +125,8 @@
     X(checkpoint_position, "sponson_checkpoint_position",                                          \
       "The position up to which the index is written.")                                            \
     /* the reader's */                                                                             \
+    X(build_info, "sponson_build_info{version=\"" SPONSON_VERSION "\"}",                           \
+      "Always 1; the label is the daemon's version.")                                              \
     X(uptime_seconds, "sponson_uptime_seconds", "How long the daemon has been running.")           \
     X(degraded, "sponson_degraded",                                                                \
       "1 while nothing is acknowledged, or nobody can publish: health has the reason.")            \

@@ -102,7 +102,8 @@ void metrics_text_histogram(struct out *out, const char *name, const char *help,
 
 /* -- the daemon's ------------------------------------------------------------------------------ */
 
-/* The help of the row that begins with the family's name. */
+/* The help of the rows whose names begin so, before their labels: a daemon of another version may
+ * have other ones. */
 static const char *help_of(const char *row)
 {
     static const struct {
@@ -115,8 +116,9 @@ static const char *help_of(const char *row)
 #undef HELP_ROW
 #undef HELP_RATIO
     };
+    size_t size = strcspn(row, "{");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (strcmp(rows[i].name, row) == 0)
+        if (strcspn(rows[i].name, "{") == size && memcmp(rows[i].name, row, size) == 0)
             return rows[i].help;
     return "A counter of the daemon.";
 }

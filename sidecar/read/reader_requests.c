@@ -96,6 +96,7 @@ static uint64_t ratio(uint64_t dividend, uint64_t divisor)
 static void stats(struct reader *reader, struct caller caller)
 {
     struct metrics *metrics = reader->options.metrics;
+    metrics_set(&metrics->build_info, 1);
     metrics_set(&metrics->uptime_seconds, up_ns(reader) / 1000000000u);
     metrics_set(&metrics->degraded, why_degraded(reader) != NULL);
     const struct {

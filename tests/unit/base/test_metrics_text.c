@@ -89,6 +89,7 @@ static void the_daemons_are_grouped(void **state)
         {"sponson_commit_seconds_bucket{le=\"+Inf\"}", 3},
         {"sponson_events_refused_total{reason=\"contents\"}", 4},
         {"sponson_events_refused_total{reason=\"closed\"}", 5},
+        {"sponson_build_info{version=\"of tomorrow\"}", 1},
         {"sponson_of_tomorrow", 6},
         {"bad name 1\n# HELP x", 7},
         {"sponson_evil{a=\"\n\"}", 7},
@@ -109,6 +110,9 @@ static void the_daemons_are_grouped(void **state)
                    "# TYPE sponson_events_refused_total counter\n"
                    "sponson_events_refused_total{reason=\"contents\"} 4\n"
                    "sponson_events_refused_total{reason=\"closed\"} 5\n"
+                   "# HELP sponson_build_info Always 1; the label is the daemon's version.\n"
+                   "# TYPE sponson_build_info gauge\n"
+                   "sponson_build_info{version=\"of tomorrow\"} 1\n"
                    "# HELP sponson_of_tomorrow A counter of the daemon.\n"
                    "# TYPE sponson_of_tomorrow gauge\nsponson_of_tomorrow 6\n");
 }
