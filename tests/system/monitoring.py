@@ -138,6 +138,18 @@ def check_names(where, text, live):
     return names
 
 
+def check_legends(board, live):
+    """Each label that a legend shows is one that its expression leaves."""
+    for panel in json.loads(board)["panels"]:
+        for target in panel.get("targets", []):
+            left = GIVEN_BY_PROMETHEUS.union(*(live.labels.get(name, ()) for name in
+                                               re.findall(r"\bsponson_\w+", target["expr"])))
+            for labels in re.findall(r"\bby \(([^)]*)\)", target["expr"]):
+                left &= set(labels.split(", ")) - {"le"}
+            shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert "instance" in shown and shown <= left, (panel["title"], shown - left)
+
+
 def all_names_are_there(stage):
     text = stage.admin("/metrics") + f"# HELP {WRITTEN_WHEN} x\n# TYPE {WRITTEN_WHEN} gauge\n{WRITTEN_WHEN} 1\n"
     live = Text(text)
@@ -145,6 +157,7 @@ def all_names_are_there(stage):
     alerts = (MONITORING / "alerts.yaml").read_text()
     shown = [check_names(where, words, live) for where, words in expressions(board)]
     assert len(shown) > 30 and all(shown), "an expression without a counter"
+    check_legends(board, live)
     assert len(check_names("alerts.yaml", alerts, live)) > 15
     check_names("alerts.test.yaml", CASES.read_text(), live)
     for place in ("sidecar/http/README.md", "sidecar/monitoring/README.md"):
