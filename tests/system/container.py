@@ -25,6 +25,7 @@ BIN, SOURCE = map(pathlib.Path, sys.argv[2:4])
 HERE = SOURCE / "sidecar/container"
 USER = 65532
 APP = 1000
+CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 PROGRAMS = {"usr/bin/sponson", "usr/sbin/sponsond", "usr/sbin/sponson-http"}
 # Who a volume's root belongs to, and its mode: the image's own directory, and a hostPath after `directories`;
 # an emptyDir; one with fsGroup; a claim with fsGroup.
@@ -69,7 +70,7 @@ def check_files(root):
 
 
 def chroot_words(root, user, *words):
-    return ["chroot", f"--userspec={user}:{user}", f"--groups={USER}", str(root), *words]
+    return [CHROOT, f"--userspec={user}:{user}", f"--groups={USER}", str(root), *words]
 
 
 def can_chroot(root):
@@ -157,7 +158,7 @@ def check_runs(root, environment, manifest, volume):
         kept = (root / "data/sponson").stat()
         assert (kept.st_uid, kept.st_mode & 0o7027) == (USER, kept.st_mode & 0o2000), oct(kept.st_mode)
         # Who is not in the group does not get in.
-        run("chroot", f"--userspec={APP}:{APP}", "--groups=", root, "/usr/bin/sponson", "last", "s", code=2,
+        run(CHROOT, f"--userspec={APP}:{APP}", "--groups=", root, "/usr/bin/sponson", "last", "s", code=2,
             env=environment)
         if volume == VOLUMES[0]:
             check_gateway(container)
@@ -314,6 +315,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="spn-container-") as place:
         work = pathlib.Path(place)
         work.chmod(0o755)
+        try:
+            os.chown(work, USER, USER)
+            os.chown(work, 0, 0)
+        except OSError:
+            skip("files of other users cannot be made here")
         {"root": root, "image": image}[sys.argv[1]](work)
 
 
