@@ -38,24 +38,25 @@ file(RELATIVE_PATH SPONSON_PC_PREFIX ${pc_dir} ${CMAKE_INSTALL_PREFIX})
 file(RELATIVE_PATH SPONSON_PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
 file(RELATIVE_PATH SPONSON_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 configure_file(sponson.pc.in sponson.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sponson.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sponson.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+    COMPONENT development)
 
 # -- find_package ----------------------------------------------------------------------------------
 # Two exports, because an app that links the shared library needs nothing of libzmq.
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sponson)
 install(TARGETS sponson EXPORT sponsonTargets
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development
+    PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
     INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS sponson_archive EXPORT sponsonStaticTargets
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
     INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT sponsonTargets NAMESPACE sponson:: DESTINATION ${config_dir})
-install(EXPORT sponsonStaticTargets NAMESPACE sponson:: DESTINATION ${config_dir})
+install(EXPORT sponsonTargets NAMESPACE sponson:: DESTINATION ${config_dir} COMPONENT development)
+install(EXPORT sponsonStaticTargets NAMESPACE sponson:: DESTINATION ${config_dir} COMPONENT development)
 configure_package_config_file(sponsonConfig.cmake.in sponsonConfig.cmake
     INSTALL_DESTINATION ${config_dir} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(sponsonConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES
     ${CMAKE_CURRENT_BINARY_DIR}/sponsonConfig.cmake
     ${CMAKE_CURRENT_BINARY_DIR}/sponsonConfigVersion.cmake
-    DESTINATION ${config_dir})
+    DESTINATION ${config_dir} COMPONENT development)

@@ -33,6 +33,7 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
         wrong++
     }
     BEGIN {
+        storeys["pages"] = 1 # sees nothing
         read_table("sidecar/CMakeLists.txt")
         count = split("base token store index recover", words, " ")
         for (i = 1; i <= count; i++)
