@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what Debian 12 has for building (no argument), testing (`test`), testing the gateway with clients of
 # others (`web`: such tests are skipped without it), checking (`check`), the Python package with its wheel
-# (`python`), and the Node package (`node`). Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy
-# and prometheus start servers of their own; the tests need none that runs.
+# (`python`), the Node package (`node`), Debian packages (`packages`), and trying these in a bare root (`host`).
+# Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy and
+# prometheus start servers of their own; the tests need none that runs.
 set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
 wheel="python3-dev python3-build python3-setuptools python3-wheel python3-venv"
 case "${1:-build}" in
 build) ;;
 python) packages="$packages $wheel" ;;
+packages)
+    packages="$packages dpkg-dev file python3-dev gzip"
+    command -v node >/dev/null || packages="$packages libnode-dev nodejs"
+    ;;
 node) command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm libnode-dev" ;;
 test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch $wheel python3-yaml python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
 web)
@@ -17,11 +22,14 @@ web)
     command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"
     ;;
 check) packages="$packages $wheel g++ libcmocka-dev libhiredis-dev python3 strace patch clang clang-format clang-tidy cppcheck libclang-rt-14-dev git" ;;
+host) packages="debootstrap lintian" ;;
 *) echo "packages.sh: unknown set: $1" >&2; exit 2 ;;
 esac
 case "${1:-build}" in
 test | check) command -v node >/dev/null || packages="$packages nodejs libnode-dev" ;;
 esac
+# Manual pages and completions are tried by them.
+[ "${1:-build}" != test ] || packages="$packages man-db zsh fish"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
