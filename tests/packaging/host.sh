@@ -73,7 +73,13 @@ conffiles=$(dpkg-query -W -f '${Conffiles}\n' $packages | awk 'NF { print $1 }')
 for unit in $(dpkg-query -L $packages | grep '/systemd/system/sponson-http'); do
     dpkg-query -S "$unit" | grep -q '^sponson-http:' || fail "$unit is in another package"
 done
-quietly man sponson-publish
+for page in sponsond sponson sponson-publish sponson-http libsponson spn_publish; do
+    quietly man "$page"
+done
+for file in bash-completion/completions/sponson zsh/vendor-completions/_sponson \
+    fish/vendor_completions.d/sponson.fish; do
+    [ -s "/usr/share/$file" ] || fail "no completion: $file"
+done
 for program in sponson sponsond sponson-http; do
     quietly "$program" --version
     quietly "$program" --help
