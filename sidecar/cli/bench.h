@@ -65,6 +65,7 @@ struct bench {
     uint64_t rate;
     uint64_t others;
     uint64_t rounds;
+    bool running;                   /* measure the sidecar that runs here */
     bool keep;                      /* keep the sessions */
     char name[PUBLISHER_NAME_SIZE]; /* all its sessions' names begin with it; "": none yet */
     uint64_t subscribers;

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "cli/event_text.h"
+#include "cli/help.h"
+#include "cli/look.h"
+#include "cli/since.h"
 #include "base/base64.h"
 #include "base/json_text.h"
 #include "base/text.h"
@@ -18,31 +21,6 @@ enum {
 };
 
 /* -- errors ------------------------------------------------------------------------------------ */
-
-static const char *cli_verb; /* NULL: there is none, or it is not known yet */
-
-void cli_begin(const char *verb)
-{
-    cli_verb = verb;
-}
-
-/* One call, so that lines of several processes on one terminal do not mix. */
-static void tell(const char *what, const char *why)
-{
-    const char *space = cli_verb ? " " : "";
-    const char *verb = cli_verb ? cli_verb : "";
-    fprintf(stderr, "sponson%s%s: %s%s%s\n", space, verb, what, why ? ": " : "", why ? why : "");
-}
-
-void cli_error(const char *what, const char *why)
-{
-    tell(what, why);
-}
-
-void cli_warn(const char *what, const char *why)
-{
-    tell(what, why);
-}
 
 static int exit_of(spn_err err)
 {
@@ -143,12 +121,6 @@ int cli_fail_asking(struct spn_bytes session, spn_client *client, spn_err err)
                     : cli_fail_client(cli_session_words(session, what), client, err);
 }
 
-void cli_usage(const char *what, const char *why)
-{
-    cli_error(what, why);
-    exit(CLI_USAGE);
-}
-
 /* -- options ----------------------------------------------------------------------------------- */
 
 enum { KEY_SOCKET_DIR = CLI_COMMON_KEY, KEY_TIMEOUT };
@@ -191,8 +163,11 @@ const struct argp cli_common_argp = {
 
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
+    struct argp with_examples = *argp;
+    with_examples.help_filter = help_filter;
     argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+    help_check_options(argp, argc, argv, false);
+    if (argp_parse(&with_examples, argc, argv, 0, NULL, input) != 0)
         exit(CLI_USAGE);
 }
 
@@ -247,6 +222,19 @@ uint64_t cli_span_ms(const char *option, const char *text)
 {
     uint64_t ms = 0;
     check_time(option, text, text_span(text, &ms));
+    return ms;
+}
+
+uint64_t cli_since_ms(const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    uint64_t ms = 0;
+    if (!since_parse(text, look_now_ms(), &ms)) {
+        snprintf(what, sizeof(what), "--since %s", text_quote(spn_text(text), quoted));
+        cli_usage(what, "neither a span, such as 10m or 7d, nor a time, such as 2026-01-31 or "
+                        "2026-01-31T08:30:00Z");
+    }
     return ms;
 }
 
@@ -307,6 +295,18 @@ struct spn_bytes cli_session(const char *text)
     return cli_text("session", text, wire_check_session);
 }
 
+struct spn_bytes cli_name_part(const char *option, const char *text)
+{
+    char what[CLI_TEXT_SIZE];
+    char quoted[TEXT_QUOTED_SIZE];
+    struct spn_bytes name = spn_text(text);
+    if (name.size > WIRE_SESSION_MAX) {
+        snprintf(what, sizeof(what), "%s %s", option, text_quote(name, quoted));
+        cli_usage(what, "longer than 255 bytes, the limit of a session id");
+    }
+    return name;
+}
+
 static spn_err check_event_id(struct spn_bytes id)
 {
     return id.size > 0 ? wire_check_id(id) : SPN_E_BAD_ID;
@@ -353,7 +353,7 @@ static int fail_to_connect(spn_err err, const char *dir, const char *detail)
     char what[CLI_TEXT_SIZE];
     const char *text = spn_err_text(err);
     if (err == SPN_E_PATH) { /* the detail has the path and what is wrong with it */
-        tell(detail, NULL);
+        cli_error(detail, NULL);
         tell_rights(detail);
         return exit_of(err);
     }

@@ -62,11 +62,16 @@ CLI_VERB_MAP(CLI_VERB_DECLARE)
 
 /* Sets the verb that errors name; NULL: none yet. */
 void cli_begin(const char *verb);
+const char *cli_verb_name(void); /* "": none yet */
 
 /* "sponson VERB: what: why", one line on stderr. why NULL: what is a whole sentence. */
 void cli_error(const char *what, const char *why);
 /* The same for a warning, which does not end the verb. */
 void cli_warn(const char *what, const char *why);
+
+/* Success, on standard output, and only if that is a terminal: a pipe gets results alone. */
+void cli_say(const char *sentence);
+void cli_say_done(const char *done, const char *what);
 
 /* Room for a sentence that names something. */
 enum { CLI_TEXT_SIZE = 512 };
@@ -132,6 +137,8 @@ struct spn_life cli_life(const char *option, const char *text);
 /* How long to wait, and a span of a session. Another text is a usage error. */
 int cli_wait_ms(const char *option, const char *text);
 uint64_t cli_span_ms(const char *option, const char *text);
+/* The argument of --since, in milliseconds since 1970. Another text is a usage error. */
+uint64_t cli_since_ms(const char *text);
 uint64_t cli_count(const char *option, const char *text, uint64_t min, uint64_t max);
 enum event_format cli_format(const char *text);
 
@@ -140,6 +147,10 @@ typedef spn_err cli_check(struct spn_bytes bytes);
 struct spn_bytes cli_text(const char *what, const char *text, cli_check *check);
 struct spn_bytes cli_session(const char *text);
 struct spn_bytes cli_event_id(const char *text);
+
+/* Part of a session id, or a place between two: any bytes, but at most as many as an id can have.
+ */
+struct spn_bytes cli_name_part(const char *option, const char *text);
 
 /* -- the sidecar ------------------------------------------------------------------------------- */
 

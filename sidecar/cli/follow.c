@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include "cli/event_text.h"
+#include "cli/since.h"
 #include "base/text.h"
 
 struct run {
     const struct follow *follow;
     spn_client *client;
+    struct since since;
     uint64_t printed;
     struct out out;
     int exit_code;
@@ -44,6 +46,8 @@ static void put_event(struct run *run, const struct spn_event *event)
 {
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
+    if (!since_takes(&run->since, event->time_ms))
+        return;
     run->printed += event->kind == SPN_EVENT;
     if (run->follow->format == EVENT_JSONL) {
         event_put_json(&run->out, run->follow->session, event);
@@ -149,7 +153,7 @@ static int print_events(struct run *run)
 
 int follow_run(const struct follow *follow)
 {
-    struct run run = {.follow = follow};
+    struct run run = {.follow = follow, .since = {.from_ms = follow->since_ms}};
     int exit_code = cli_connect(follow->common, &run.client);
     if (exit_code != CLI_OK)
         return exit_code;

@@ -20,6 +20,7 @@ struct follow {
     struct spn_bytes after;   /* begin after this event id or cursor; size 0: see earliest */
     bool earliest;            /* begin with the earliest retained event; else with new ones */
     bool exit_when_caught_up; /* end after the event that was newest at the start */
+    uint64_t since_ms;        /* begin with what was stored then or later; 0: with the first */
     uint64_t count;           /* events to print; 0: no end */
     enum event_format format;
 };

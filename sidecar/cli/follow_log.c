@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "cli/event_text.h"
+#include "cli/since.h"
 #include "base/text.h"
 
 struct run {
     const struct follow_log *follow;
     spn_client *client;
+    struct since since;
     uint64_t printed; /* events */
     struct out out;
     char session[EVENT_SESSION_SIZE]; /* in the last comment of an event stream */
@@ -68,6 +70,8 @@ static void put_sse(struct run *run, const struct spn_item *item)
 static void put_entry(struct run *run, const struct spn_item *item)
 {
     char cursor[LOG_CURSOR_TEXT_SIZE];
+    if (!since_takes(&run->since, item->event->time_ms))
+        return;
     run->printed += item->kind == SPN_ITEM_EVENT && item->event->kind == SPN_EVENT;
     if (run->follow->format != EVENT_JSONL) {
         put_sse(run, item);
@@ -138,7 +142,7 @@ static int print_entries(struct run *run)
 
 int follow_log_run(const struct follow_log *follow)
 {
-    struct run run = {.follow = follow};
+    struct run run = {.follow = follow, .since = {.from_ms = follow->since_ms}};
     int exit_code = cli_connect(follow->common, &run.client);
     if (exit_code != CLI_OK)
         return exit_code;

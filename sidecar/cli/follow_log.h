@@ -14,6 +14,7 @@ struct follow_log {
     const struct cli_common *common;
     struct spn_follow_options options;
     bool exit_when_caught_up; /* end after the entry that was newest at the start */
+    uint64_t since_ms;        /* begin with what was stored then or later; 0: with the first */
     uint64_t count;           /* events to print; 0: no end */
     enum event_format format;
 };

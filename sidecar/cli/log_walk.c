@@ -259,6 +259,12 @@ uint64_t log_walk_damaged(const struct log_walk *walk, uint64_t *ret_first)
     return walk->damaged;
 }
 
+uint64_t log_walk_position(const struct log_walk *walk, uint64_t *ret_last)
+{
+    *ret_last = walk->began ? walk->newest : 0;
+    return walk->began ? walk->from - 1 : 0;
+}
+
 spn_err log_walk_find(struct log_walk *walk, struct spn_bytes name)
 {
     uint64_t epoch;

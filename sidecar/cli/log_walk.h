@@ -41,6 +41,9 @@ spn_err log_walk_next(struct log_walk *walk, const struct log_item **ret_items,
 /* The number of damaged entries left out so far, and the first position of these. */
 uint64_t log_walk_damaged(const struct log_walk *walk, uint64_t *ret_first);
 
+/* How far the walk is, and the last position that it will come to. 0 before the first slice. */
+uint64_t log_walk_position(const struct log_walk *walk, uint64_t *ret_last);
+
 /* SPN_OK: the database has this name. SPN_E_END: it does not. */
 spn_err log_walk_find(struct log_walk *walk, struct spn_bytes name) SPN_MUST_USE;
 

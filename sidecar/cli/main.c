@@ -6,11 +6,11 @@
  */
 #include "cli/cli.h"
 
+#include <locale.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "cli/help.h"
 
 #define STRING(x) #x
 
@@ -30,13 +30,13 @@ static const struct verb verbs[] = {
 
 static const struct verb *find_verb(const char *name)
 {
-    char what[CLI_TEXT_SIZE];
-    char quoted[TEXT_QUOTED_SIZE];
-    for (size_t i = 0; i < VERBS; i++)
+    const char *names[VERBS];
+    for (size_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, name) == 0)
             return &verbs[i];
-    snprintf(what, sizeof(what), "verb %s", text_quote(spn_text(name), quoted));
-    cli_usage(what, "unknown; sponson --help lists the verbs");
+        names[i] = verbs[i].name;
+    }
+    help_unknown_verb(name, names, VERBS);
 }
 
 /* -- options before the verb ------------------------------------------------------------------- */
@@ -86,8 +86,23 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "VERB [ARGUMENT...]",
     .doc = "Store event streams in the sidecar on this host, and read them back."
-           "\v`sponson VERB --help` lists the arguments and options of a verb.",
+           "\v`sponson help VERB` lists the arguments and options of a verb, with examples.",
 };
+
+/* `sponson help VERB` is `sponson VERB --help`; without a verb it is `sponson --help`. */
+static void turn_help_around(int *argc, char **argv)
+{
+    static char help[] = "--help";
+    bool asked = *argc > 1 && strcmp(argv[1], "help") == 0;
+    if (*argc > 1 && strcmp(argv[1], "--usage") == 0) /* argp's would list verbs as options */
+        argv[1] = help;
+    if (!asked)
+        return;
+    argv[1] = *argc > 2 ? argv[2] : help;
+    if (*argc > 2)
+        argv[2] = help;
+    *argc = *argc > 2 ? 3 : 2;
+}
 
 int main(int argc, char **argv)
 {
@@ -95,13 +110,12 @@ int main(int argc, char **argv)
     /* The reader of our output may stop at any time. That ends us silently, even if our parent
      * ignored SIGPIPE. */
     signal(SIGPIPE, SIG_DFL);
+    (void)setlocale(LC_CTYPE, ""); /* how wide a character is at the terminal */
     argp_err_exit_status = CLI_USAGE;
     argp_program_version = "sponson " SPN_VERSION;
     argv[0] = (char[]){"sponson"};
-    static char help[] = "--help";
-    if (argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0 ||
-                     strcmp(argv[1], "--usage") == 0)) /* argp's would list verbs as options */
-        argv[1] = help;
+    turn_help_around(&argc, argv);
+    help_check_options(&argp, argc, argv, true);
     if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &found) != 0)
         return CLI_USAGE;
     const struct verb *verb = find_verb(found.name);

@@ -15,7 +15,6 @@
 #define USE_IDS "use --ids new or --ids prefix=TEXT"
 
 enum {
-    PROGRESS_AFTER_MS = 1000, /* short inputs show no progress */
     PROGRESS_EVERY_MS = 250,
     STILL_MS = 2000, /* without an acknowledgement; then the reason is printed */
     ANSWER_MS = 500, /* to wait for the sidecar's health */
@@ -47,20 +46,15 @@ void recorder_release(struct recorder *recorder)
 
 static void clear_progress(struct recorder *recorder)
 {
-    if (recorder->shown)
-        fputs("\r\033[K", stderr);
-    recorder->shown = false;
+    progress_clear(&recorder->shown);
 }
 
-static void show_progress(struct recorder *recorder, int64_t now)
+/* Of a file, in bytes; of a stream, which has no end that is known, in events on disk. */
+static void show_progress(struct recorder *recorder)
 {
-    if (!recorder->progress || now - recorder->shown_ms < PROGRESS_EVERY_MS)
-        return;
-    uint64_t on_disk = recorder->stored + recorder->duplicates;
-    recorder->shown_ms = now;
-    recorder->shown = true;
-    fprintf(stderr, "\r\033[K%llu events, %llu on disk", (unsigned long long)recorder->events,
-            (unsigned long long)on_disk);
+    bool is_file = recorder->input_size > 0;
+    progress_set(&recorder->shown,
+                 is_file ? recorder->bytes_read : recorder->stored + recorder->duplicates);
 }
 
 /* Reports an event, or the marker after it, that is not in the session as it was given. */
@@ -411,6 +405,7 @@ static int read_input(struct recorder *recorder)
     }
     recorder->buffer_used = 0;
     recorder->buffer_size = (size_t)size;
+    recorder->bytes_read += (uint64_t)size;
     if (size > 0)
         return CLI_OK;
     recorder->input_ended = true;
@@ -473,7 +468,7 @@ static int64_t sooner(int64_t wait, int64_t left)
 /* How long nothing needs a check; -1: until something happens. */
 static int wait_ms(const struct recorder *recorder, int64_t now)
 {
-    int64_t wait = recorder->progress ? PROGRESS_EVERY_MS : -1;
+    int64_t wait = recorder->shown.on ? PROGRESS_EVERY_MS : -1;
     if (recorder->in_flight.count == 0)
         return (int)wait;
     if (recorder->stall_ms >= 0)
@@ -490,7 +485,7 @@ static int wait_for_something(struct recorder *recorder, const sigset_t *mask)
         {.fd = spn_client_fd(recorder->client), .events = POLLIN},
         {.fd = wants_input(recorder) ? recorder->input_fd : -1, .events = POLLIN},
     };
-    show_progress(recorder, now);
+    show_progress(recorder);
     int ms = wait_ms(recorder, now);
     struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     int ready = ppoll(fds, 2, ms < 0 ? NULL : &timeout, mask);
@@ -565,7 +560,8 @@ static int check_lost(struct recorder *recorder)
 int recorder_run(struct recorder *recorder)
 {
     sigset_t mask = catch_interrupts();
-    recorder->shown_ms = now_ms() + PROGRESS_AFTER_MS - PROGRESS_EVERY_MS;
+    progress_init(&recorder->shown, recorder->input_size > 0 ? NULL : "events on disk",
+                  recorder->input_size, false);
     int exit_code = publish_buffer(recorder);
     while (exit_code == CLI_OK && !is_done(recorder)) {
         exit_code = wait_for_something(recorder, &mask);

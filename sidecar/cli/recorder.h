@@ -18,6 +18,7 @@
 
 #include "cli/ack_log.h"
 #include "cli/id_queue.h"
+#include "cli/progress.h"
 #include "sse.h"
 #include "wire.h"
 
@@ -42,7 +43,8 @@ struct recorder {
     enum recorder_ids ids;
     struct spn_bytes prefix;
     int stall_ms;            /* give up after so long without progress; -1: never */
-    bool progress;           /* show the progress to a person at a terminal */
+    uint64_t input_size;     /* bytes of an input that is a file; 0: not known */
+    bool fail_if_empty;      /* an input without events is an error */
     bool if_new;             /* the next entry is stored only if there is no such session */
     bool closes;             /* the session is closed with the end of the input */
     struct spn_bytes reason; /* of the close */
@@ -64,11 +66,11 @@ struct recorder {
     struct id_queue in_flight;
     uint64_t ticket;     /* of the last result */
     int64_t progress_ms; /* when the last result came, or the first event after a pause was sent */
-    int64_t shown_ms;
-    bool shown;
-    int64_t looked_ms; /* when the sidecar's health was last requested, as nothing progressed */
-    bool wait_is_told; /* the lack of progress was printed, with the reason */
-    uint64_t told;     /* events for which a line was printed on stderr */
+    struct progress shown; /* to a person at a terminal */
+    uint64_t bytes_read;   /* of the input */
+    int64_t looked_ms;     /* when the sidecar's health was last requested, as nothing progressed */
+    bool wait_is_told;     /* the lack of progress was printed, with the reason */
+    uint64_t told;         /* events for which a line was printed on stderr */
 
     uint64_t events;  /* complete events of the input */
     uint64_t markers; /* markers of the input that are in the session; markers_refused are not */

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "cli/log_walk.h"
+#include "cli/session_pick.h"
 #include "base/slot_index.h"
 #include "base/text.h"
 #include "index/attributes.h"
 #include "wire.h"
 
-enum { PAGE_ROWS = 256, TEXTS = 4 };
+enum { PAGE_ROWS = 256 };
 
 /* A session with its texts, from a row or from the log. */
 struct known {
@@ -52,37 +53,12 @@ static void known_release(struct known *known)
     *known = (struct known){0};
 }
 
-/* Copies the session's texts into one piece, then frees the old one: they may point into it. After
- * a failure they are not to be used. */
-static spn_err known_keep_texts(struct known *known)
-{
-    struct spn_session *session = &known->session;
-    struct spn_bytes *texts[] = {&session->name, &session->last_id, &session->reason,
-                                 &session->content_type};
-    size_t size = 1;
-    for (size_t i = 0; i < TEXTS; i++)
-        size += texts[i]->size;
-    char *piece = malloc(size);
-    char *to = piece;
-    if (!piece)
-        return SPN_E_NOMEM;
-    for (size_t i = 0; i < TEXTS; i++) {
-        if (texts[i]->size > 0)
-            memcpy(to, texts[i]->data, texts[i]->size);
-        texts[i]->data = to;
-        to += texts[i]->size;
-    }
-    free(known->text);
-    known->text = piece;
-    return SPN_OK;
-}
-
 /* Only its name is known. */
 static spn_err known_set_damaged(struct known *known, uint64_t epoch, struct spn_bytes name)
 {
     known->gone = false;
     known->session = (struct spn_session){.epoch = epoch, .state = SPN_DAMAGED, .name = name};
-    return known_keep_texts(known);
+    return session_keep_texts(&known->session, &known->text);
 }
 
 /* What is damaged of the attributes counts as none, as for a sidecar. */
@@ -125,7 +101,7 @@ static spn_err known_set_row(struct session_list *list, struct known *known, uin
         .ttl_ms = row->ttl_ms,
         .idle_close_ms = row->idle_close_ms,
     };
-    return known_keep_texts(known);
+    return session_keep_texts(&known->session, &known->text);
 }
 
 /* Orders by name, then epoch, then position. Of one name, the latest epoch counts, and of that the
@@ -202,7 +178,7 @@ static spn_err add_touched(struct session_list *list, const struct log_item *ite
     err = read_row(list, item->entry.epoch, item->session, &known);
     if (err == SPN_OK && !known.text) {
         known.session.name = item->session;
-        err = known_keep_texts(&known);
+        err = session_keep_texts(&known.session, &known.text);
     }
     if (err != SPN_OK) {
         known_release(&known);
@@ -265,7 +241,7 @@ static spn_err apply(void *argument, const struct log_item *item)
     bool counts = entry->kind == RECORD_OPEN || record_is_stored(entry->kind);
     if (counts && item->position > session->position)
         apply_stored(session, item);
-    return known_keep_texts(known);
+    return session_keep_texts(&known->session, &known->text);
 }
 
 /* -- rows, page by page ------------------------------------------------------------------------ */

@@ -24,7 +24,6 @@ enum {
     ROUNDS_MAX = 1000000,
     SUBSCRIBERS_MAX = 65536,
     PROCESSES_MAX = 256,
-    PROBE_MS = 500,
 };
 
 /* -- options ----------------------------------------------------------------------------------- */
@@ -43,6 +42,7 @@ enum {
     KEY_SUBSCRIBERS,
     KEY_CLIENTS,
     KEY_PROCESSES,
+    KEY_RUNNING,
     KEY_KEEP,
     KEY_JSON,
 };
@@ -79,7 +79,9 @@ static const struct argp_option options[] = {
      "number of clients that the subscribers share, each with a connection (default: as many as "
      "subscribers)", 2},
     {"processes", KEY_PROCESSES, "COUNT", 0, "number of processes that the subscribers run in, at most one per client (default: 4)", 2},
-    {"keep", KEY_KEEP, 0, 0, "do not delete the sessions from a sidecar that was already running", 2},
+    {"running", KEY_RUNNING, 0, 0,
+     "measure the sidecar that is running, and not one of its own; implied by --socket-dir", 2},
+    {"keep", KEY_KEEP, 0, 0, "with --running: do not delete the benchmark's sessions", 2},
     {"json", KEY_JSON, 0, 0, "one object", 2},
     {0},
 };
@@ -152,6 +154,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         bench->level = parse_level(arg);
         bench->given |= BENCH_ACK;
         return 0;
+    case KEY_RUNNING:
+        bench->running = true;
+        return 0;
     case KEY_KEEP:
         bench->keep = true;
         return 0;
@@ -171,9 +176,10 @@ static const struct argp argp = {
     .args_doc = "publish|latency|oneshot|replay|fanout|follow|sessions",
     .doc =
         "Measure the sidecar on this machine."
-        "\vA running sidecar is used; the benchmark's sessions, named bench-…, are deleted from it "
-        "afterwards. If no sidecar runs, one is started in a temporary directory under $TMPDIR or "
-        "/var/tmp, and removed afterwards.\n\nTimes are acknowledgement times: from publishing an "
+        "\vA sidecar is started for it in a temporary directory under $TMPDIR or /var/tmp, and "
+        "removed afterwards with all that it stored. With --running or --socket-dir, the sidecar "
+        "that is running is measured; the benchmark's sessions, named bench-…, are deleted from it "
+        "afterwards.\n\nTimes are acknowledgement times: from publishing an "
         "event until it is on disk and the producer has its acknowledgement. Percentiles are at "
         "most 1.6 % above the true value.",
     .children = (const struct argp_child[]){{&cli_common_argp, 0, "Sidecar:", 10}, {0}},
@@ -254,22 +260,11 @@ static void raise_descriptor_limit(void)
 
 /* -- which sidecar ----------------------------------------------------------------------------- */
 
-/* A sidecar named on the command line must be there. A sidecar that is there, but does not answer
- * or may not be used, is an error. */
+/* A load never goes to a sidecar in use, unless that is asked for. */
 static int find_sidecar(struct bench *bench)
 {
-    spn_client *probe;
-    char detail[CLI_TEXT_SIZE];
-    struct spn_client_options client = {.size = sizeof(client)};
-    if (bench->common.socket_dir)
+    if (bench->running || bench->common.socket_dir)
         return CLI_OK;
-    spn_err err = spn_client_open(&probe, &client, PROBE_MS, detail, sizeof(detail));
-    if (err == SPN_OK) {
-        spn_client_close(probe);
-        return CLI_OK;
-    }
-    if (err != SPN_E_UNAVAILABLE)
-        return cli_fail("sidecar", err, detail);
     int exit_code = temp_daemon_start(&bench->daemon);
     if (exit_code == CLI_OK)
         bench->common.socket_dir = bench->daemon.socket_dir;
@@ -400,6 +395,8 @@ int verb_bench(int argc, char **argv)
                   "publish, latency, oneshot, replay, fanout, follow or sessions");
     const struct measurement *measurement = find_measurement(bench.words.at[0]);
     check_options(&bench, measurement);
+    if (bench.keep && !bench.running && !bench.common.socket_dir)
+        cli_usage("--keep", "needs --running or --socket-dir");
     catch_signals(&bench);
     raise_descriptor_limit();
     int exit_code = make_payloads(&bench);

@@ -70,5 +70,7 @@ int verb_close(int argc, char **argv)
     int exit_code = session_change_run(&close.common, publish, session, &close, &changed);
     if (exit_code == CLI_OK && changed.result == SPN_DUPLICATE)
         cli_warn(cli_session_words(session, what), "was already closed");
+    else if (exit_code == CLI_OK)
+        cli_say_done("closed", cli_session_words(session, what));
     return exit_code;
 }

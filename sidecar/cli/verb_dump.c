@@ -15,13 +15,16 @@
 #include "base/last_words.h"
 #include "index/attributes.h"
 #include "cli/log_walk.h"
+#include "cli/progress.h"
 #include "cli/retained.h"
+#include "cli/since.h"
 #include "base/text.h"
 
 struct dump {
     const char *data_dir;
     struct spn_bytes only; /* a session's name; size 0: all */
     enum event_format format;
+    struct since since;
     bool all; /* also what retention hides */
 
     struct retained *retained;
@@ -34,10 +37,11 @@ struct dump {
     bool ended;                       /* an entry of an epoch of it that has ended */
 };
 
-enum { KEY_SESSION = CLI_KEY, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
+enum { KEY_SESSION = CLI_KEY, KEY_SINCE, KEY_FORMAT, KEY_ALL, KEY_DATA_DIR };
 
 static const struct argp_option options[] = {
     {"session", KEY_SESSION, "SESSION", 0, "only this session", 0},
+    {"since", KEY_SINCE, "TIME", 0, SINCE_HELP, 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0,
      "jsonl (default): one object per line; sse: text/event-stream, events and markers alone, with "
      "a comment before those of another session",
@@ -57,6 +61,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case KEY_SESSION:
         dump->only = cli_session(arg);
+        return 0;
+    case KEY_SINCE:
+        dump->since.from_ms = cli_since_ms(arg);
         return 0;
     case KEY_FORMAT:
         dump->format = cli_format(arg);
@@ -206,7 +213,7 @@ static spn_err put_item(struct dump *dump, const struct log_item *item)
     dump->ended = dump->ended || retained == RETAINED_DELETED;
     bool shown = is_shown(retained) || dump->all;
     dump->found = dump->found || shown;
-    if (!shown && !ends_session(entry))
+    if ((!shown && !ends_session(entry)) || !since_takes(&dump->since, entry->wall_ms))
         return SPN_OK;
     struct spn_event event = event_of(item);
     dump->rowless += stored && retained == RETAINED_UNKNOWN;
@@ -264,20 +271,32 @@ static int check_found(const struct dump *dump, struct log_walk *walk)
     return cli_fail(what, err, err == SPN_E_UNKNOWN_SESSION ? NULL : journal_detail());
 }
 
+static void show_progress(struct progress *progress, const struct log_walk *walk)
+{
+    uint64_t position = log_walk_position(walk, &progress->total);
+    progress_set(progress, position);
+}
+
 static int walk_log(struct dump *dump, struct log_walk *walk)
 {
+    struct progress progress;
+    progress_init(&progress, "entries", 0, true);
     const struct log_item *items;
     size_t count;
     spn_err err;
     while ((err = log_walk_next(walk, &items, &count)) == SPN_OK) {
+        show_progress(&progress, walk);
         for (size_t i = 0; i < count; i++) {
             err = put_item(dump, &items[i]);
+            if (err == SPN_OK && out_settle(&dump->out))
+                continue;
+            progress_clear(&progress);
             if (err != SPN_OK)
                 return cli_fail("database", err, journal_detail());
-            if (!out_settle(&dump->out)) /* cli_finish prints the reason */
-                return CLI_FAILURE;
+            return CLI_FAILURE; /* cli_finish prints the reason */
         }
     }
+    progress_clear(&progress);
     int losses = tell_losses(dump, walk);
     if (err != SPN_E_END)
         return cli_fail("log", err, journal_detail());

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/look.h"
+
 struct health {
     struct cli_common common;
     int wait_ms; /* 0: do not wait */
@@ -98,18 +100,31 @@ static json_t *health_json(const struct spn_health *health)
                      (json_int_t)health->durable, "checkpoint", (json_int_t)health->checkpoint);
 }
 
+/* "123.4 s" in a pipe. */
+static const char *uptime(const struct look *look, uint64_t ms, char text[LOOK_TEXT_SIZE])
+{
+    if (look->terminal)
+        return look_span(ms, text);
+    snprintf(text, LOOK_TEXT_SIZE, "%.1f s", (double)ms / 1000);
+    return text;
+}
+
 static void put_health(struct out *out, const struct spn_health *health)
 {
     char rest[CLI_TEXT_SIZE];
+    char up[LOOK_TEXT_SIZE];
+    struct look look = look_of(out->fd);
+    out_text(out, look_begin(&look, health->status == SPN_HEALTHY ? LOOK_GREEN : LOOK_RED));
     out_text(out, status_name(health->status));
+    out_text(out, look_end(&look));
     if (health->reason[0]) {
         out_text(out, ": ");
         out_text(out, health->reason);
     }
     snprintf(rest, sizeof(rest),
-             "\n  version     %s\n  pid         %lu\n  uptime      %.1f s\n  durable     %llu\n"
+             "\n  version     %s\n  pid         %lu\n  uptime      %s\n  durable     %llu\n"
              "  checkpoint  %llu\n",
-             health->version, (unsigned long)health->pid, (double)health->uptime_ms / 1000,
+             health->version, (unsigned long)health->pid, uptime(&look, health->uptime_ms, up),
              (unsigned long long)health->durable, (unsigned long long)health->checkpoint);
     out_text(out, rest);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/look.h"
 #include "cli/session_json.h"
 #include "base/text.h"
 
@@ -69,14 +70,38 @@ __attribute__((format(printf, 3, 4))) static void put_line(struct out *out, cons
 
 static void put_number(struct out *out, const char *name, uint64_t number)
 {
-    put_line(out, name, "%llu", (unsigned long long)number);
+    char text[LOOK_TEXT_SIZE];
+    if (look_of(out->fd).terminal)
+        put_line(out, name, "%s", look_count(number, text));
+    else
+        put_line(out, name, "%llu", (unsigned long long)number);
+}
+
+static void put_bytes(struct out *out, const char *name, uint64_t bytes)
+{
+    char text[LOOK_TEXT_SIZE];
+    if (look_of(out->fd).terminal)
+        put_line(out, name, "%s", look_bytes(bytes, text));
+    else
+        put_number(out, name, bytes);
 }
 
 static void put_time(struct out *out, const char *name, uint64_t time_ms)
 {
     char time[TEXT_TIME_SIZE];
+    char ago[LOOK_TEXT_SIZE];
     text_time(time_ms, time);
-    put_line(out, name, "%s", time);
+    if (look_of(out->fd).terminal)
+        put_line(out, name, "%s  %s", time, look_ago(time_ms, look_now_ms(), ago));
+    else
+        put_line(out, name, "%s", time);
+}
+
+static void put_state(struct out *out, spn_session_state state)
+{
+    struct look look = look_of(out->fd);
+    put_line(out, "state", "%s%s%s", look_begin(&look, state == SPN_LIVE ? LOOK_GREEN : LOOK_DIM),
+             spn_session_state_name(state), look_end(&look));
 }
 
 static void put_retained(struct out *out, const struct spn_session_info *found)
@@ -92,7 +117,10 @@ static void put_retained(struct out *out, const struct spn_session_info *found)
 
 static void put_span(struct out *out, const char *name, uint64_t ms)
 {
-    if (ms > 0)
+    char text[LOOK_TEXT_SIZE];
+    if (ms > 0 && look_of(out->fd).terminal)
+        put_line(out, name, "%s", look_span(ms, text));
+    else if (ms > 0)
         put_line(out, name, "%llu.%03u s", (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
 }
 
@@ -117,7 +145,7 @@ static void put_table(struct out *out, const struct spn_session_info *found)
     char quoted[TEXT_QUOTED_SIZE];
     char life[SPN_LIFE_TEXT_SIZE];
     put_line(out, "session", "%.*s", (int)session->name.size, (const char *)session->name.data);
-    put_line(out, "state", "%s", spn_session_state_name(session->state));
+    put_state(out, session->state);
     put_number(out, "epoch", session->epoch);
     spn_life_format(&session->life, life);
     put_line(out, "life", "%s", life);
@@ -125,7 +153,7 @@ static void put_table(struct out *out, const struct spn_session_info *found)
     if (session->markers > 0)
         put_number(out, "markers", session->markers);
     put_retained(out, found);
-    put_number(out, "bytes", session->bytes);
+    put_bytes(out, "bytes", session->bytes);
     put_number(out, "duplicates", session->duplicates);
     put_number(out, "conflicts", session->conflicts);
     put_number(out, "position", session->position);

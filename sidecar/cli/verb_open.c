@@ -85,5 +85,7 @@ int verb_open(int argc, char **argv)
     int exit_code = session_change_run(&open.common, publish, session, &open, &changed);
     if (exit_code == CLI_OK && changed.closed)
         cli_warn(cli_session_words(session, what), "is closed, and stays closed");
+    else if (exit_code == CLI_OK)
+        cli_say_done(cli_session_words(session, what), "is open");
     return exit_code;
 }

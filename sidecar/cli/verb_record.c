@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/ack_log.h"
@@ -20,9 +21,18 @@ struct record {
     struct spn_bytes reason;
     bool if_new;
     bool closes;
+    bool fail_if_empty;
 };
 
-enum { KEY_ACK_LOG = CLI_KEY, KEY_IDS, KEY_NOTE, KEY_IF_NEW, KEY_CLOSE, KEY_REASON };
+enum {
+    KEY_ACK_LOG = CLI_KEY,
+    KEY_IDS,
+    KEY_NOTE,
+    KEY_IF_NEW,
+    KEY_CLOSE,
+    KEY_REASON,
+    KEY_FAIL_IF_EMPTY
+};
 
 static const struct argp_option options[] = {
     {"ack-log", KEY_ACK_LOG, "FILE", 0,
@@ -36,6 +46,7 @@ static const struct argp_option options[] = {
     {"note", KEY_NOTE, "TEXT", 0, "up to 512 bytes of your own, stored with each event", 0},
     {"if-new", KEY_IF_NEW, 0, 0, "only if there is no such session", 0},
     {"close", KEY_CLOSE, 0, 0, "close the session at the end of the input, with its last event", 0},
+    {"fail-if-empty", KEY_FAIL_IF_EMPTY, 0, 0, "exit with 1 if the input has no events", 0},
     {"reason", KEY_REASON, "TEXT", 0, "why it is closed, with --close: up to 64 bytes", 0},
     {0},
 };
@@ -73,6 +84,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_CLOSE:
         record->closes = true;
+        return 0;
+    case KEY_FAIL_IF_EMPTY:
+        record->fail_if_empty = true;
         return 0;
     case KEY_REASON:
         record->reason = cli_text("--reason", arg, wire_check_reason);
@@ -121,7 +135,8 @@ static const struct argp argp = {
         "over.\n\n"
         "An input that is not an event stream is an error, exit code 1: it has lines, and none of "
         "them is a field (data, event, id, retry) or a comment. An input without events is not an "
-        "error: record exits with 0, with \"events\":0 and a warning. With --close it closes a "
+        "error without --fail-if-empty: record exits with 0, with \"events\":0 and a warning. With "
+        "--close it closes a "
         "session "
         "that is there, and exits with 3 if there is none; with --if-new too it does nothing. If "
         "the input ends within an "
@@ -176,7 +191,11 @@ static int summarize(struct recorder *recorder, int exit_code, int timeout_ms)
                   "not an event stream: none of its lines is a field or a comment");
         exit_code = CLI_FAILURE;
     } else if (exit_code == CLI_OK && recorder->events + recorder->markers == 0) {
-        cli_warn(recorder->input_name, "contains no events");
+        if (recorder->fail_if_empty)
+            cli_error(recorder->input_name, "contains no events");
+        else
+            cli_warn(recorder->input_name, "contains no events");
+        exit_code = recorder->fail_if_empty ? CLI_FAILURE : CLI_OK;
     }
     if (exit_code == CLI_OK &&
         recorder->conflicts + recorder->refused + recorder->markers_refused > 0)
@@ -197,8 +216,13 @@ static int open_input(struct recorder *recorder, const char *path)
     if (!path || strcmp(path, "-") == 0)
         return CLI_OK;
     recorder->input_name = path;
+    struct stat found;
     recorder->input_fd = open(path, O_RDONLY | O_CLOEXEC);
-    return recorder->input_fd >= 0 ? CLI_OK : cli_fail_errno(path);
+    if (recorder->input_fd < 0)
+        return cli_fail_errno(path);
+    if (fstat(recorder->input_fd, &found) == 0 && S_ISREG(found.st_mode))
+        recorder->input_size = (uint64_t)found.st_size;
+    return CLI_OK;
 }
 
 static int open_ack_log(struct recorder *recorder, const char *path)
@@ -266,9 +290,11 @@ int verb_record(int argc, char **argv)
     recorder->reason = record.reason;
     recorder->if_new = record.if_new;
     recorder->closes = record.closes;
+    recorder->fail_if_empty = record.fail_if_empty;
     recorder->stall_ms = record.common.timeout_ms;
-    recorder->progress = isatty(STDERR_FILENO);
     int exit_code = open_input(recorder, record.words.at[1]);
+    if (exit_code == CLI_OK && isatty(recorder->input_fd))
+        cli_warn("reading an event stream from the terminal", "end it with Ctrl-D");
     if (exit_code == CLI_OK)
         exit_code = open_ack_log(recorder, record.ack_log_path);
     if (exit_code == CLI_OK)

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "cli/follow.h"
+#include "cli/since.h"
 
 struct replay {
     struct cli_words words;
@@ -11,13 +12,14 @@ struct replay {
     struct follow follow;
 };
 
-enum { KEY_AFTER = CLI_KEY, KEY_FORMAT };
+enum { KEY_AFTER = CLI_KEY, KEY_SINCE, KEY_FORMAT };
 
 static const struct argp_option options[] = {
     {"after", KEY_AFTER, "ID", 0,
      "only what comes after the event with this id, or after a cursor, spn:LIFE:SEQ, as `sponson "
      "last --cursor` prints it; '': from the earliest",
      0},
+    {"since", KEY_SINCE, "TIME", 0, SINCE_HELP, 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {0},
 };
@@ -29,6 +31,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_AFTER:
         if (*arg != '\0') /* none, as in spn_replay_open: from the earliest */
             replay->follow.after = cli_event_id(arg);
+        return 0;
+    case KEY_SINCE:
+        replay->follow.since_ms = cli_since_ms(arg);
         return 0;
     case KEY_FORMAT:
         replay->follow.format = cli_format(arg);

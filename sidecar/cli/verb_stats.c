@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/metrics_text.h"
+#include "cli/look.h"
 #include "cli/replace_file.h"
 
 struct stats {
@@ -80,16 +81,26 @@ static json_t *stats_json(const struct counters *counters)
     return json;
 }
 
+/* With commas at a terminal. */
+static const char *number(const struct out *out, uint64_t value, char text[LOOK_TEXT_SIZE])
+{
+    if (look_of(out->fd).terminal)
+        return look_count(value, text);
+    snprintf(text, LOOK_TEXT_SIZE, "%llu", (unsigned long long)value);
+    return text;
+}
+
 static void put_table(struct out *out, const struct counters *counters)
 {
     char row[CLI_TEXT_SIZE];
+    char text[LOOK_TEXT_SIZE];
     size_t width = 0;
     for (size_t i = 0; i < counters->count; i++)
         if (strlen(counters->at[i].name) > width)
             width = strlen(counters->at[i].name);
     for (size_t i = 0; i < counters->count; i++) {
-        snprintf(row, sizeof(row), "%-*s  %llu\n", (int)width, counters->at[i].name,
-                 (unsigned long long)counters->at[i].value);
+        snprintf(row, sizeof(row), "%-*s  %s\n", (int)width, counters->at[i].name,
+                 number(out, counters->at[i].value, text));
         out_text(out, row);
     }
 }

@@ -8,6 +8,7 @@
 #include "cli/event_text.h"
 #include "cli/follow.h"
 #include "cli/follow_log.h"
+#include "cli/since.h"
 #include "wire.h"
 
 struct tail {
@@ -22,6 +23,7 @@ struct tail {
 
 enum {
     KEY_AFTER = CLI_KEY,
+    KEY_SINCE,
     KEY_ALL,
     KEY_PREFIX,
     KEY_TOUCHES,
@@ -41,6 +43,7 @@ static const struct argp_option options[] = {
     {"prefix", KEY_PREFIX, "P", 0, "all sessions whose names begin with P", 0},
     {"touches", KEY_TOUCHES, 0, 0, "with --all or --prefix: touches too", 0},
     {"earliest", KEY_EARLIEST, 0, 0, "begin with the earliest retained event", 0},
+    {"since", KEY_SINCE, "TIME", 0, SINCE_HELP, 0},
     {"format", KEY_FORMAT, "sse|jsonl", 0, FOLLOW_FORMAT_HELP, 0},
     {"count", KEY_COUNT, "N", 0, "end after N events; other lines are printed too, but not counted",
      0},
@@ -70,6 +73,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_EARLIEST:
         follow->earliest = true;
+        return 0;
+    case KEY_SINCE:
+        follow->since_ms = cli_since_ms(arg);
         return 0;
     case KEY_FORMAT:
         follow->format = cli_format(arg);
@@ -118,6 +124,7 @@ static int tail_log(struct tail *tail)
         &(struct follow_log){.common = &tail->common,
                              .options = *log,
                              .exit_when_caught_up = tail->follow.exit_when_caught_up,
+                             .since_ms = tail->follow.since_ms,
                              .count = tail->follow.count,
                              .format = tail->follow.format});
 }
@@ -133,6 +140,8 @@ int verb_tail(int argc, char **argv)
     cli_parse(&argp, argc, argv, &tail);
     if (tail.follow.earliest && tail.after)
         cli_usage("--earliest", "cannot be combined with --after");
+    if (tail.follow.since_ms > 0 && !tail.after)
+        tail.follow.earliest = true;
     if (tail.all || tail.prefix)
         return tail_log(&tail);
     if (tail.log.touches)

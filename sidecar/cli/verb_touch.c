@@ -40,5 +40,9 @@ int verb_touch(int argc, char **argv)
     };
     cli_parse(&argp, argc, argv, &touch);
     struct spn_bytes session = cli_session(touch.words.at[0]);
-    return session_change_run(&touch.common, publish, session, NULL, NULL);
+    char what[CLI_TEXT_SIZE];
+    int exit_code = session_change_run(&touch.common, publish, session, NULL, NULL);
+    if (exit_code == CLI_OK)
+        cli_say_done("touched", cli_session_words(session, what));
+    return exit_code;
 }

@@ -36,7 +36,7 @@ READY_S = 60
 def bench(*words):
     """The C client: its command line measures itself."""
     done = subprocess.run(
-        [BUILD / "bin" / "sponson", "bench", *map(str, words), "--json"], stdout=subprocess.PIPE, check=True
+        [BUILD / "bin" / "sponson", "bench", *map(str, words), "--running", "--json"], stdout=subprocess.PIPE, check=True
     )
     return json.loads(done.stdout)
 

@@ -176,7 +176,7 @@ static void each_says_what_it_promises(struct stage *stage)
 /* It is not passed over for one of their own. */
 static void a_sidecar_that_hangs_is_told_of(struct stage *stage)
 {
-    static const char *const more[] = {NULL};
+    static const char *const more[] = {"--running", NULL};
     struct process *daemon = stage_start(stage, NULL);
     process_stop(daemon);
     struct outcome done = run_row(stage, 0, more);
@@ -185,9 +185,9 @@ static void a_sidecar_that_hangs_is_told_of(struct stage *stage)
     assert_non_null(strstr(done.err, "does not answer"));
 }
 
-static void the_sidecar_that_runs_is_taken(struct stage *stage)
+static void the_sidecar_that_runs_is_taken_if_asked(struct stage *stage)
 {
-    static const char *const more[] = {NULL};
+    static const char *const more[] = {"--running", NULL};
     stage_start(stage, NULL);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct outcome done = run_row(stage, i, more);
@@ -199,6 +199,12 @@ static void the_sidecar_that_runs_is_taken(struct stage *stage)
     struct outcome done =
         stage_run(stage, "bench", "publish", "--socket-dir", stage->dir, "--timeout", "0.1");
     stage_expect_code(&done, NO_SIDECAR);
+    done = stage_run(stage, "bench", "publish", "--count", "100");
+    stage_expect_code(&done, OK);
+    assert_non_null(strstr(done.out, "started for the benchmark"));
+    done = stage_run(stage, "bench", "publish", "--count", "100", "--keep");
+    stage_expect_code(&done, 2);
+    assert_non_null(strstr(done.err, "--keep: needs --running"));
 }
 
 /* What the sidecar retains of a session is read, the rest is told. */
@@ -206,7 +212,7 @@ static void a_replay_reads_what_is_retained(struct stage *stage)
 {
     stage_start(stage, &(struct stage_daemon){.more = {"--retention-events", "100"}});
     struct outcome done = stage_run(stage, "bench", "replay", "--count", "300", "--others", "1",
-                                    "--rounds", "1", "--json");
+                                    "--rounds", "1", "--running", "--json");
     stage_expect_code(&done, OK);
     assert_int_equal(event_json_number(done.out, "events"), 100);
     assert_int_equal(event_json_number(done.out, "missing"), 200);
@@ -220,8 +226,8 @@ static void payloads_come_from_a_file(struct stage *stage)
     struct event_list wanted = EVENT_LIST_INIT;
     struct event_list got = EVENT_LIST_INIT;
     stage_start(stage, NULL);
-    struct outcome done = stage_run(stage, "bench", "publish", "--keep", "--file", file, "--count",
-                                    "6", "--sessions", "1", "--json");
+    struct outcome done = stage_run(stage, "bench", "publish", "--running", "--keep", "--file",
+                                    file, "--count", "6", "--sessions", "1", "--json");
     stage_expect_code(&done, OK);
     assert_int_equal(event_json_number(done.out, "stored"), 6);
     done = stage_run(stage, "dump");
@@ -290,12 +296,13 @@ static void a_sidecar_that_ran_was_left_full(struct stage *stage)
     static const char *const whats[] = {"publish", "latency", "oneshot", "replay", "sessions"};
     stage_start(stage, NULL);
     for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
-        struct outcome done = stage_run(stage, "bench", whats[i], "--count", "300");
+        struct outcome done = stage_run(stage, "bench", whats[i], "--count", "300", "--running");
         stage_expect_code(&done, 0);
         done = stage_run(stage, "sessions", "--json");
         assert_string_equal(done.out, "");
     }
-    struct outcome done = stage_run(stage, "bench", "publish", "--count", "300", "--keep");
+    struct outcome done =
+        stage_run(stage, "bench", "publish", "--count", "300", "--running", "--keep");
     stage_expect_code(&done, 0);
     done = stage_run(stage, "sessions", "--json");
     assert_non_null(strstr(done.out, "\"bench-"));
@@ -304,9 +311,12 @@ static void a_sidecar_that_ran_was_left_full(struct stage *stage)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(a_sidecar_that_ran_was_left_full),  STAGE_TEST(each_says_what_it_promises),
-        STAGE_TEST(a_sidecar_that_hangs_is_told_of),   STAGE_TEST(the_sidecar_that_runs_is_taken),
-        STAGE_TEST(a_replay_reads_what_is_retained),   STAGE_TEST(payloads_come_from_a_file),
+        STAGE_TEST(a_sidecar_that_ran_was_left_full),
+        STAGE_TEST(each_says_what_it_promises),
+        STAGE_TEST(a_sidecar_that_hangs_is_told_of),
+        STAGE_TEST(the_sidecar_that_runs_is_taken_if_asked),
+        STAGE_TEST(a_replay_reads_what_is_retained),
+        STAGE_TEST(payloads_come_from_a_file),
         STAGE_TEST(an_interrupt_ends_it_with_figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

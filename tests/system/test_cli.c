@@ -308,7 +308,8 @@ static void output_that_cannot_be_written_is_told(struct stage *stage)
 static void a_closed_pipe_ends_it_quietly(struct stage *stage)
 {
     stage_start(stage, NULL);
-    struct outcome done = stage_run(stage, "bench", "publish", "--count", "2000", "--keep");
+    struct outcome done =
+        stage_run(stage, "bench", "publish", "--count", "2000", "--running", "--keep");
     stage_expect_code(&done, OK);
     done = run_shell(stage, "trap '' PIPE; { \"$1\" dump; echo $? >&2; } | head -n 1");
     assert_string_equal(done.err, "141\n"); /* although the one who started it ignores SIGPIPE */
@@ -880,8 +881,8 @@ static void cursor_is_a_place_to_begin(struct stage *stage)
 static void sessions_are_the_same_offline(struct stage *stage)
 {
     struct process *daemon = stage_start(stage, NULL);
-    struct outcome done = stage_run(stage, "bench", "publish", "--keep", "--count", "2000",
-                                    "--sessions", "600", "--size", "10", "--json");
+    struct outcome done = stage_run(stage, "bench", "publish", "--running", "--keep", "--count",
+                                    "2000", "--sessions", "600", "--size", "10", "--json");
     stage_expect_code(&done, OK);
     assert_int_equal(event_json_number(done.out, "stored"), 2000);
     for (int round = 0; round < 2; round++) {
