@@ -30,6 +30,14 @@ struct page {
     bool more; /* there are rows after this page */
 };
 
+struct clients {
+    struct spn_connection row;
+    struct wire_in rows; /* after the one that was lent last */
+    uint32_t left;
+    uint32_t next;
+    uint32_t hidden;
+};
+
 struct stats {
     size_t count;
     struct spn_stat stats[]; /* followed by their names */
@@ -128,6 +136,17 @@ spn_err spn_ask_health(spn_question **ret_question, spn_client *client)
 spn_err spn_ask_stats(spn_question **ret_question, spn_client *client)
 {
     return ask_sidecar(ret_question, client, WIRE_STATS);
+}
+
+spn_err spn_ask_clients(spn_question **ret_question, spn_client *client, uint32_t after)
+{
+    struct ask ask;
+    spn_err err = client_check_for(client, ret_question);
+    if (err != SPN_OK)
+        return err;
+    wire_put_clients(begin(&ask, WIRE_CLIENTS),
+                     &(struct wire_clients){.after = after, .count_max = PAGE_ROWS_MAX});
+    return question_ask(ret_question, client, &ask.request);
 }
 
 /* -- answers ----------------------------------------------------------------------------------- */
@@ -324,5 +343,65 @@ spn_err spn_answer_stats(spn_question *question, const struct spn_stat **ret_sta
     const struct stats *made = question->made;
     *ret_stats = made->stats;
     *ret_count = made->count;
+    return SPN_OK;
+}
+
+/* As with the list of sessions, the first call opens the page. */
+static spn_err open_clients(spn_question *question, const void *filled)
+{
+    struct wire_in in;
+    struct wire_clients_are head;
+    spn_err err = question_open(question, WIRE_CLIENTS, filled, &in);
+    if (err != SPN_OK || question->made != NULL)
+        return err;
+    wire_get_clients_are(&in, &head);
+    if (in.bad)
+        return question_bad_answer(question);
+    struct clients *made = question_room(question, sizeof(*made));
+    if (made == NULL)
+        return SPN_E_NOMEM;
+    *made =
+        (struct clients){.rows = in, .left = head.count, .next = head.next, .hidden = head.hidden};
+    return SPN_OK;
+}
+
+spn_err spn_answer_next_client(spn_question *question, const struct spn_connection **ret_connection)
+{
+    struct wire_client row;
+    spn_err err = open_clients(question, ret_connection);
+    if (err != SPN_OK)
+        return err;
+    struct clients *made = question->made;
+    if (made->left == 0)
+        return client_fail(question->client, SPN_E_END, NULL);
+    struct wire_in rows = made->rows;
+    wire_get_client(&rows, &row);
+    if (rows.bad)
+        return question_bad_answer(question);
+    made->rows = rows;
+    made->left--;
+    made->row = (struct spn_connection){.number = row.number,
+                                        .pid = row.pid,
+                                        .uid = row.uid,
+                                        .socket = (spn_socket)row.socket,
+                                        .subscriptions = row.subscriptions,
+                                        .behind = row.behind,
+                                        .lag = row.lag,
+                                        .waiting = row.waiting,
+                                        .program = row.program};
+    *ret_connection = &made->row;
+    return SPN_OK;
+}
+
+spn_err spn_answer_more_clients(spn_question *question, uint32_t *ret_after, uint32_t *ret_hidden)
+{
+    if (ret_after == NULL || ret_hidden == NULL)
+        return open_clients(question, NULL);
+    spn_err err = open_clients(question, ret_after);
+    if (err != SPN_OK)
+        return err;
+    const struct clients *made = question->made;
+    *ret_after = made->next;
+    *ret_hidden = made->hidden;
     return SPN_OK;
 }

@@ -991,6 +991,37 @@ SPN_API spn_err spn_ask_stats(spn_question **ret_question, spn_client *client) S
 SPN_API spn_err spn_answer_stats(spn_question *question, const struct spn_stat **ret_stats,
                                  size_t *ret_count) SPN_MUST_USE;
 
+/* Which socket a connection came in on. */
+typedef enum spn_socket { SPN_SOCKET_INGEST = 1, SPN_SOCKET_READ = 2 } spn_socket;
+
+/* A connection to the sidecar: a client has up to two. */
+struct spn_connection {
+    uint32_t number;   /* of the connection; another one may get it later */
+    uint32_t pid;      /* of the process that made it; 0: it is in another pid namespace */
+    uint32_t uid;      /* of that process */
+    spn_socket socket; /* a client that publishes also has one to read.sock, for its questions */
+    uint32_t subscriptions; /* that it has */
+    uint32_t behind;        /* of these: have not got all that is there */
+    uint64_t lag;     /* the most that one of them has to get: events and markers of its session,
+                         or positions of the log */
+    uint64_t waiting; /* bytes on their way to it */
+    struct spn_bytes program; /* the process's name; empty: not known */
+};
+
+/* Asks for a page of the list of connections: those whose number is above `after`, 0 for the first
+ * page. Uid 0 and the sidecar's own uid see all of them, others those of their own uid. */
+SPN_API spn_err spn_ask_clients(spn_question **ret_question, spn_client *client,
+                                uint32_t after) SPN_MUST_USE;
+/* Returns the next connection of the page, each once, in the order of their numbers.
+ * *ret_connection is valid until the next one is returned; its bytes, as long as the answer.
+ * SPN_E_END: the page has no more. */
+SPN_API spn_err spn_answer_next_client(spn_question *question,
+                                       const struct spn_connection **ret_connection) SPN_MUST_USE;
+/* What to ask after for the next page (0: there is none), and how many connections of other users
+ * were left out of this one. A page without connections may have one after it. */
+SPN_API spn_err spn_answer_more_clients(spn_question *question, uint32_t *ret_after,
+                                        uint32_t *ret_hidden) SPN_MUST_USE;
+
 /* Returns a question whose answer came, in the order in which the answers came. Each question is
  * returned at most once, and not if its answer was taken before. SPN_E_TIMEOUT: none yet.
  * SPN_E_PATH: this process may not use any socket that an answer could come from. SPN_E_END: none

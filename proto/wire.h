@@ -96,7 +96,9 @@ enum {
     X(ALIVE, 39)        /* s: how many subscriptions this connection has */                        \
     X(PUBLISH, 40)      /* c, ingest.sock: one entry without a producer */                         \
     X(PUBLISHED, 41)    /* s */                                                                    \
-    X(FOLLOW, 42)       /* c: a cursor on the log, with credit */
+    X(FOLLOW, 42)       /* c: a cursor on the log, with credit */                                  \
+    X(CLIENTS, 43)      /* c: who is connected */                                                  \
+    X(CLIENTS_ARE, 44)  /* s */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) WIRE_##name = (number),
@@ -631,6 +633,32 @@ struct wire_stat {
     struct spn_bytes name; /* at most 255 bytes */
 };
 
+struct wire_clients {
+    uint32_t after; /* connections whose number is higher; 0: from the first */
+    uint32_t count_max;
+};
+
+struct wire_clients_are {
+    uint32_t count;  /* rows that follow, in the order of their numbers */
+    uint32_t next;   /* what to ask after for those that follow; 0: there are no more */
+    uint32_t hidden; /* connections of other users, which the client may not see */
+};
+
+/* One connection. */
+struct wire_client {
+    uint32_t number; /* of the connection: not 0; another one may get it later */
+    uint32_t pid;    /* 0: not known */
+    uint32_t uid;
+    uint8_t socket;         /* enum wire_socket: one of them */
+    uint32_t subscriptions; /* that it has */
+    uint32_t behind;        /* of these: have events to get that they did not get yet */
+    uint64_t lag;     /* the most events, or positions of the log, that one of them is behind */
+    uint64_t waiting; /* bytes of answers and deliveries on their way to it */
+    struct spn_bytes program; /* its name; empty: not known */
+};
+
+enum { WIRE_CLIENT_SIZE_MAX = 5 * 4 + 4 + 2 * 8 + 1 + UINT8_MAX };
+
 /* HELLO: the client's features. */
 void wire_put_hello(struct wire_out *out, uint64_t features);
 void wire_get_hello(struct wire_in *in, uint64_t *ret_features);
@@ -687,6 +715,12 @@ void wire_put_info(struct wire_out *out, struct spn_bytes session);
 void wire_get_info(struct wire_in *in, struct spn_bytes *ret_session);
 void wire_put_info_is(struct wire_out *out, const struct wire_info_is *info);
 void wire_get_info_is(struct wire_in *in, struct wire_info_is *ret_info);
+void wire_put_clients(struct wire_out *out, const struct wire_clients *clients);
+void wire_get_clients(struct wire_in *in, struct wire_clients *ret_clients);
+void wire_put_clients_are(struct wire_out *out, const struct wire_clients_are *clients);
+void wire_get_clients_are(struct wire_in *in, struct wire_clients_are *ret_clients);
+void wire_put_client(struct wire_out *out, const struct wire_client *client);
+void wire_get_client(struct wire_in *in, struct wire_client *ret_client);
 void wire_put_health(struct wire_out *out, const struct wire_health *health);
 void wire_get_health(struct wire_in *in, struct wire_health *ret_health);
 void wire_put_stats_are(struct wire_out *out, const struct wire_stats_are *stats);

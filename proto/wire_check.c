@@ -128,6 +128,7 @@ unsigned wire_sockets(uint8_t type)
     case WIRE_UNSUBSCRIBE:
     case WIRE_INFO:
     case WIRE_FOLLOW:
+    case WIRE_CLIENTS:
         return WIRE_READ;
     default:
         return 0;

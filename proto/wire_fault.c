@@ -74,6 +74,7 @@ static bool read_on_read(uint8_t type, struct wire_in *in)
         struct wire_subscribe subscribe;
         struct wire_follow follow;
         struct wire_grant grant;
+        struct wire_clients clients;
     } into;
     switch (type) {
     case WIRE_HEALTH:
@@ -96,6 +97,9 @@ static bool read_on_read(uint8_t type, struct wire_in *in)
         return true;
     case WIRE_FOLLOW:
         wire_get_follow(in, &into.follow);
+        return true;
+    case WIRE_CLIENTS:
+        wire_get_clients(in, &into.clients);
         return true;
     case WIRE_UNSUBSCRIBE:
         wire_get_grant(in, &into.grant);

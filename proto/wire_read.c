@@ -374,6 +374,65 @@ void wire_get_health(struct wire_in *in, struct wire_health *ret_health)
         in->bad = true;
 }
 
+void wire_put_clients(struct wire_out *out, const struct wire_clients *clients)
+{
+    put_u32(out, clients->after);
+    put_u32(out, clients->count_max);
+}
+
+void wire_get_clients(struct wire_in *in, struct wire_clients *ret_clients)
+{
+    ret_clients->after = get_u32(in);
+    ret_clients->count_max = get_u32(in);
+    if (ret_clients->count_max == 0)
+        in->bad = true;
+}
+
+void wire_put_clients_are(struct wire_out *out, const struct wire_clients_are *clients)
+{
+    put_u32(out, clients->count);
+    put_u32(out, clients->next);
+    put_u32(out, clients->hidden);
+}
+
+void wire_get_clients_are(struct wire_in *in, struct wire_clients_are *ret_clients)
+{
+    ret_clients->count = get_u32(in);
+    ret_clients->next = get_u32(in);
+    ret_clients->hidden = get_u32(in);
+}
+
+void wire_put_client(struct wire_out *out, const struct wire_client *client)
+{
+    put_u32(out, client->number);
+    put_u32(out, client->pid);
+    put_u32(out, client->uid);
+    put_u8(out, client->socket);
+    put_zeros(out, 3);
+    put_u32(out, client->subscriptions);
+    put_u32(out, client->behind);
+    put_u64(out, client->lag);
+    put_u64(out, client->waiting);
+    put_short(out, client->program);
+}
+
+void wire_get_client(struct wire_in *in, struct wire_client *ret_client)
+{
+    ret_client->number = get_u32(in);
+    ret_client->pid = get_u32(in);
+    ret_client->uid = get_u32(in);
+    ret_client->socket = get_u8(in);
+    get_zeros(in, 3);
+    ret_client->subscriptions = get_u32(in);
+    ret_client->behind = get_u32(in);
+    ret_client->lag = get_u64(in);
+    ret_client->waiting = get_u64(in);
+    ret_client->program = get_short(in);
+    if (ret_client->number == 0 || ret_client->behind > ret_client->subscriptions ||
+        (ret_client->socket != WIRE_INGEST && ret_client->socket != WIRE_READ))
+        in->bad = true;
+}
+
 void wire_put_stats_are(struct wire_out *out, const struct wire_stats_are *stats)
 {
     put_u32(out, stats->count);

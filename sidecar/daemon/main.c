@@ -252,6 +252,7 @@ static bool start_sockets(struct daemon *daemon)
                                           .clock = &daemon->clock,
                                           .metrics = &daemon->metrics,
                                           .stalled_uid = &daemon->connections_news.stalled_uid,
+                                          .connections = peer_guard_connections(),
                                           .secret = daemon->secret,
                                           .database = daemon->database,
                                           .frame_max = READ_FRAME_MAX,

@@ -126,6 +126,21 @@ bool connections_is_known(const struct connections *connections, int fd)
     return known_record(connections, fd) != NULL;
 }
 
+int connections_next(const struct connections *connections, int after)
+{
+    int fd = after + 1;
+    while (fd >= 0 && fd < CONNECTIONS_FD_MAX && (unsigned)fd < connections->fd_max) {
+        if (!record_of(connections, fd)) {
+            fd += CONNECTIONS_PER_PAGE - fd % CONNECTIONS_PER_PAGE;
+            continue;
+        }
+        if (connections_is_known(connections, fd))
+            return fd;
+        fd++;
+    }
+    return -1;
+}
+
 uid_t connections_uid(const struct connections *connections, int fd)
 {
     return record_of(connections, fd)->uid;

@@ -17,7 +17,7 @@
  * being sent is soon complete, one that never ends grows old.
  *
  * Owns     the records.
- * Threads  libzmq's I/O thread; connections_is_known: others too.
+ * Threads  libzmq's I/O thread; connections_is_known and connections_next: others too.
  */
 #ifndef SPN_CONNECTIONS_H
 #define SPN_CONNECTIONS_H
@@ -100,6 +100,9 @@ enum connections_door connections_enter(struct connections *connections, int fd,
 /* The largest frame that this peer may send. The descriptor must be known. */
 void connections_limit(struct connections *connections, int fd, uint64_t frame_max);
 bool connections_is_known(const struct connections *connections, int fd);
+/* The lowest descriptor above `after` that is known; -1: there is none. Costs a look at each page
+ * of records. */
+int connections_next(const struct connections *connections, int after);
 /* Called before the descriptor is closed. A descriptor that is not known is ignored. */
 void connections_leave(struct connections *connections, int fd);
 

@@ -283,6 +283,17 @@ struct outbox_peer *outbox_next_gone(const struct outbox *outbox, const struct o
     return NULL;
 }
 
+struct outbox_peer *outbox_next(const struct outbox *outbox, const struct outbox_peer *after)
+{
+    const struct link *next = after ? after->all.next : outbox->all.next;
+    return next == &outbox->all ? NULL : LINK_OWNER(next, struct outbox_peer, all);
+}
+
+size_t outbox_held(const struct outbox *outbox, const struct outbox_peer *peer)
+{
+    return held_by_peer(outbox, peer);
+}
+
 /* -- room -------------------------------------------------------------------------------------- */
 
 static size_t less(size_t from, size_t what)

@@ -125,6 +125,12 @@ void outbox_flush(struct outbox *outbox);
  * returned before, since the last outbox_tick; NULL: start with the first. */
 struct outbox_peer *outbox_next_gone(const struct outbox *outbox, const struct outbox_peer *after);
 
+/* The next peer whose connection is there, in no order; NULL: there is none. after: the one before,
+ * since the last outbox_tick; NULL: start with the first. */
+struct outbox_peer *outbox_next(const struct outbox *outbox, const struct outbox_peer *after);
+/* Bytes on their way to this peer. */
+size_t outbox_held(const struct outbox *outbox, const struct outbox_peer *peer);
+
 /* Does what is due: retries peers for which ZeroMQ had no room, and cuts peers that take nothing.
  * Returns in how many ms to call again; -1: never. */
 long outbox_tick(struct outbox *outbox);

@@ -67,6 +67,11 @@ void peer_guard_init(struct connections_news *news)
     spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+const struct connections *peer_guard_connections(void)
+{
+    return &connections;
+}
+
 void peer_guard_limit(const char *name, uint64_t frame_max)
 {
     size_t i = 0;

@@ -9,6 +9,9 @@
  * it before any socket is bound. news: is kept up to date; stays the caller's. */
 void peer_guard_init(struct connections_news *news);
 
+/* The records of the connections. */
+const struct connections *peer_guard_connections(void);
+
 /* Connections to the socket of this name, a constant string, may send frames up to this size. Call
  * it before that is bound; for two sockets at most. */
 void peer_guard_limit(const char *name, uint64_t frame_max);

@@ -16,6 +16,7 @@
 
 #include "mail/mail.h"
 #include "base/clock.h"
+#include "net/connections.h"
 #include "net/endpoint.h"
 #include "base/metrics.h"
 #include "mail/commit_state.h"
@@ -29,7 +30,8 @@ struct reader_options {
     struct mailbox *broker;
     const struct clock *clock;
     struct metrics *metrics;
-    atomic_uint *stalled_uid; /* see net/outbox.h */
+    atomic_uint *stalled_uid;              /* see net/outbox.h */
+    const struct connections *connections; /* for CLIENTS; NULL: nobody is seen */
     const uint8_t *secret;
     const uint8_t *database; /* its id: RECORD_DATABASE_ID_SIZE bytes */
     uint64_t instance;

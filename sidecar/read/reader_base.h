@@ -11,6 +11,7 @@
 
 #include "base/slack.h"
 #include "net/outbox.h"
+#include "net/roster.h"
 #include "net/router.h"
 #include "read/fetch.h"
 #include "read/listing.h"
@@ -56,6 +57,10 @@ struct caller {
 /* reader_requests.c */
 
 void reader_take_request(struct reader *reader, struct outbox_peer *peer, zmq_msg_t *frame);
+
+/* reader_clients.c. SPN_E_PROTOCOL. */
+spn_err reader_request_clients(struct reader *reader, struct caller caller,
+                               struct wire_in in) SPN_MUST_USE;
 
 /* reader_answers.c */
 

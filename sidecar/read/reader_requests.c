@@ -281,6 +281,8 @@ static spn_err dispatch(struct reader *reader, struct caller caller, uint8_t typ
         return request_plain(reader, caller, in, stats);
     case WIRE_STATE:
         return request_state(reader, caller, in);
+    case WIRE_CLIENTS:
+        return reader_request_clients(reader, caller, in);
     case WIRE_LAST:
         return request_last(reader, caller, in, frame);
     case WIRE_INFO:

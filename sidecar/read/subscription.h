@@ -66,6 +66,15 @@ spn_err subscriptions_unsubscribe(struct subscriptions *subscriptions, struct ou
 /* How many subscriptions this connection has. */
 uint32_t subscriptions_of_peer(const struct outbox_peer *peer);
 
+/* How far this connection's subscriptions are behind, as far as was looked. */
+struct subscriptions_lag {
+    uint32_t behind; /* subscriptions that have events to get */
+    uint64_t most;   /* that one of them has to get; of the log: positions */
+};
+
+struct subscriptions_lag subscriptions_lag_of(const struct subscriptions *subscriptions,
+                                              const struct outbox_peer *peer);
+
 /* Call it when a subscription's question has come back, inside a snapshot. If there is no snapshot,
  * err is the reason. */
 void subscriptions_answer(struct subscriptions *subscriptions,

@@ -22,11 +22,14 @@ static void fall_behind(struct subscriptions *all, struct subscription *subscrip
 static void offer_event(struct subscriptions *all, struct subscription *subscription,
                         uint64_t position, const struct record_entry *entry)
 {
+    if (subscription->state == STALLED && entry->seq > subscription->newest)
+        subscription->newest = entry->seq;
     if (subscription->state != LIVE || entry->seq < subscription->next_seq)
         return;
     bool next = entry->seq == subscription->next_seq;
     if (subscription->sent >= subscription->credit) {
         metrics_add(&all->options.metrics->credit_stalls, 1);
+        subscription->newest = entry->seq;
         subscription_set_state(all, subscription, STALLED);
     } else if (!next || subscription_deliver_live(all, subscription, position, entry) != SPN_OK) {
         fall_behind(all, subscription);

@@ -149,7 +149,7 @@ static spn_err ask_write(spn_question **ret_question, uint8_t kind)
 static void ask(struct question *question)
 {
     spn_err err;
-    *question = (struct question){.kind = program_choose(&program, 10)};
+    *question = (struct question){.kind = program_choose(&program, 11)};
     switch (question->kind) {
     case 0:
         err = spn_ask_last(&question->question, client, program_session(&program));
@@ -167,6 +167,9 @@ static void ask(struct question *question)
     case 4:
         err = spn_ask_stats(&question->question, client);
         break;
+    case 10:
+        err = spn_ask_clients(&question->question, client, (uint32_t)program_number(&program, 0));
+        break;
     default:
         err = ask_write(&question->question, question->kind);
         break;
@@ -183,6 +186,19 @@ static spn_err answer_page(spn_question *question)
         look_at_session(session);
     if (err == SPN_E_END)
         CHECK(spn_answer_more_sessions(question, &more) == SPN_OK);
+    return err == SPN_E_END ? SPN_OK : err;
+}
+
+static spn_err answer_clients(spn_question *question)
+{
+    const struct spn_connection *row;
+    uint32_t next;
+    uint32_t hidden;
+    spn_err err;
+    while ((err = spn_answer_next_client(question, &row)) == SPN_OK)
+        look(row->program);
+    if (err == SPN_E_END)
+        CHECK(spn_answer_more_clients(question, &next, &hidden) == SPN_OK);
     return err == SPN_E_END ? SPN_OK : err;
 }
 
@@ -234,6 +250,9 @@ static void answer(struct question *question)
         break;
     case 4:
         err = answer_stats(question->question);
+        break;
+    case 10:
+        err = answer_clients(question->question);
         break;
     default:
         err = spn_answer_published(question->question, &published);

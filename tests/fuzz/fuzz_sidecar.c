@@ -272,6 +272,13 @@ static void put_sessions(struct wire_out *out, struct client *client)
                                .prefix = prefixes[program_choose(&program, COUNT(prefixes))]});
 }
 
+static void put_clients(struct wire_out *out, struct client *client)
+{
+    (void)client;
+    wire_put_clients(out, &(struct wire_clients){.after = (uint32_t)program_number(&program, 0),
+                                                 .count_max = 1 + program_choose(&program, 4)});
+}
+
 static void put_nothing(struct wire_out *out, struct client *client)
 {
     (void)out;
@@ -359,6 +366,7 @@ static const struct maker {
     {WIRE_FOLLOW, ONE_THREAD_READ, put_follow},
     {WIRE_PUBLISH, ONE_THREAD_INGEST, put_publish},
     {WIRE_BATCH, ONE_THREAD_INGEST, put_batch},
+    {WIRE_CLIENTS, ONE_THREAD_READ, put_clients},
 };
 
 /* A message on the other socket now and then. One that has no room is not sent. */

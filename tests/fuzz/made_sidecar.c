@@ -414,6 +414,20 @@ static void put_stats_are(struct wire_out *out)
         wire_put_stat(out, &(struct wire_stat){.value = i, .name = short_bytes()});
 }
 
+static void put_clients_are(struct wire_out *out)
+{
+    uint8_t count = program_choose(program, 4);
+    wire_put_clients_are(
+        out, &(struct wire_clients_are){.count = (uint32_t)program_number(program, count),
+                                        .next = (uint32_t)program_number(program, 2)});
+    for (uint8_t i = 0; i < count; i++)
+        wire_put_client(out, &(struct wire_client){.number = i + 1u,
+                                                   .socket = program_choose(program, 4),
+                                                   .subscriptions = i,
+                                                   .behind = program_choose(program, 3),
+                                                   .program = short_bytes()});
+}
+
 static void put_published(struct wire_out *out)
 {
     uint8_t result = program_choose(program, 4);
@@ -588,6 +602,7 @@ static const struct answer {
     {WIRE_INFO, WIRE_INFO_IS, put_info_is},
     {WIRE_PUBLISH, WIRE_PUBLISHED, put_published},
     {WIRE_CREDIT, WIRE_ALIVE, put_alive},
+    {WIRE_CLIENTS, WIRE_CLIENTS_ARE, put_clients_are},
 };
 
 static void send_made(enum transport_name name, uint8_t type, uint64_t number,

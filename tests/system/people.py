@@ -329,6 +329,72 @@ def check_since(stage):
     assert data("tail", "s", *tail) == []  # begins with what comes
 
 
+# -- clients ---------------------------------------------------------------------------------------
+
+
+def begin(stage, *words):
+    return subprocess.Popen([SPONSON, *words], env=stage.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def clients(stage, **how):
+    done = stage.run("clients", "--json", **how)
+    return {row["pid"]: row for row in map(json.loads, done.stdout.splitlines())}
+
+
+def until_client(stage, process, **wanted):
+    until = time.monotonic() + TIMEOUT_S
+    while True:
+        row = clients(stage).get(process.pid, {})
+        if all(row.get(key) == value for key, value in wanted.items()):
+            return row
+        assert time.monotonic() < until, (wanted, row)
+
+
+def check_clients(stage):
+    """Who is there, what it does, and how far one that does not read is behind."""
+    started = [begin(stage, "tail", "followed"), begin(stage, "tail", "--all"), begin(stage, "record", "made")]
+    try:
+        reader, follower, writer = started
+        uid = os.geteuid()
+        row = until_client(stage, reader, subscriptions=1, behind=0, lag=0)
+        assert row == {"pid": reader.pid, "uid": uid, "program": "sponson", "connections": 1, "publishes": False,
+                       "subscriptions": 1, "behind": 0, "lag": 0, "waiting": row["waiting"]}, row
+        until_client(stage, follower, subscriptions=1, publishes=False)
+        until_client(stage, writer, subscriptions=0, publishes=True, connections=2)
+        for i in range(200):  # more than a pipe and the credit of a subscription hold
+            stage.publish("followed", 1, "x" * 100000)
+            row = clients(stage)[reader.pid]
+            if row["behind"] == 1 and row["lag"] > 2:
+                break
+        assert row["behind"] == 1 and row["lag"] > 2, row
+        assert clients(stage)[follower.pid]["behind"] == 1
+        screen = stage.type_at("clients", NO_COLOR="1")
+        assert re.search(rf"^ *{reader.pid}  \S+ +no +1 +1 ", screen, re.MULTILINE), screen
+        assert all(columns(line) <= 80 for line in screen.splitlines()), screen
+        while clients(stage)[reader.pid]["behind"] == 1:  # it is read now
+            os.read(reader.stdout.fileno(), 1 << 20)
+        if uid == 0:
+            check_clients_of_others(stage, started)
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+    assert not {process.pid for process in started} & set(clients(stage))
+
+
+def check_clients_of_others(stage, started):
+    """Another user sees itself, and how many there are beside."""
+    stage.path.chmod(0o711)
+    (stage.path / "run").chmod(0o711)
+    (stage.path / "run" / "read.sock").chmod(0o666)
+    done = subprocess.run([SPONSON, "clients", "--json"], env=stage.environ, capture_output=True, text=True, user=65534,
+                          group=65534, extra_groups=[], timeout=TIMEOUT_S)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["uid"] for row in rows] == [65534] and done.returncode == 0, done
+    assert re.search(r"which are not shown: \d+\n", done.stderr), done
+    assert int(done.stderr.split()[-1]) >= len(started), done
+
+
 # -- success, terminals ----------------------------------------------------------------------------
 
 
@@ -380,6 +446,8 @@ def main():
         check_said(stage)
         check_record(stage)
         check_progress(stage)
+    with Stage() as stage:
+        check_clients(stage)
     with Stage() as stage:
         check_examples(stage)
 

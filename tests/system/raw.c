@@ -20,7 +20,8 @@ unsigned raw_sockets(uint8_t type)
         return RAW_ON_INGEST;
     return type == RAW_LAST || type == RAW_FETCH || type == RAW_SESSIONS || type == RAW_HEALTH ||
                    type == RAW_STATS || type == RAW_SUBSCRIBE || type == RAW_CREDIT ||
-                   type == RAW_UNSUBSCRIBE || type == RAW_INFO || type == RAW_FOLLOW
+                   type == RAW_UNSUBSCRIBE || type == RAW_INFO || type == RAW_FOLLOW ||
+                   type == RAW_CLIENTS
                ? RAW_ON_READ
                : 0;
 }

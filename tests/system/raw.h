@@ -49,6 +49,8 @@ enum raw_type {
     RAW_PUBLISH = 40,
     RAW_PUBLISHED = 41,
     RAW_FOLLOW = 42,
+    RAW_CLIENTS = 43,
+    RAW_CLIENTS_ARE = 44,
 };
 
 /* The sockets that take this type from a client, as bits; 0: none does. */

@@ -229,6 +229,30 @@ static void put_stats(struct wire_out *out)
     wire_put_stat(out, &stats[1]);
 }
 
+/* Two pages, of two rows and of one. The second one of the list is of nobody who is known. */
+static void put_clients(struct wire_out *out, const struct wire_clients *request)
+{
+    const struct wire_client rows[] = {
+        {.number = 5, .pid = 50, .uid = 1, .socket = WIRE_INGEST, .program = {"app", 3}},
+        {.number = 6, .pid = 0, .uid = 2, .socket = WIRE_READ},
+        {.number = 9,
+         .pid = 90,
+         .uid = 1,
+         .socket = WIRE_READ,
+         .subscriptions = 3,
+         .behind = 2,
+         .lag = 7,
+         .waiting = 8,
+         .program = {"tail", 4}},
+    };
+    bool first = request->after < 6;
+    wire_put_clients_are(out, &(struct wire_clients_are){.count = first ? 2 : 1,
+                                                         .next = first ? 6 : 0,
+                                                         .hidden = first ? 4 : 0});
+    for (size_t i = first ? 0 : 2; i < (first ? 2u : 3u); i++)
+        wire_put_client(out, &rows[i]);
+}
+
 static void put_welcome(const struct fake *fake, struct wire_out *out)
 {
     const struct wire_welcome welcome = {.instance = fake->instance,
@@ -333,6 +357,7 @@ static void take_publish(struct fake *fake, struct wire_in *in, struct wire_out 
 static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struct wire_out *out)
 {
     struct wire_sessions sessions;
+    struct wire_clients clients;
     struct spn_bytes session;
     switch (type) {
     case WIRE_HELLO:
@@ -363,6 +388,10 @@ static void put_answer(struct fake *fake, uint8_t type, struct wire_in in, struc
         fake->lists++;
         wire_get_sessions(&in, &sessions);
         put_sessions(fake, out, &sessions);
+        break;
+    case WIRE_CLIENTS:
+        wire_get_clients(&in, &clients);
+        put_clients(out, &clients);
         break;
     case WIRE_INFO:
         fake->infos++;

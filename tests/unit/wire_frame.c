@@ -603,6 +603,39 @@ static void copy_stats_are(struct copy *copy)
     }
 }
 
+static void copy_clients(struct copy *copy)
+{
+    struct wire_clients clients;
+    wire_get_clients(&copy->in, &clients);
+    wire_put_clients(copy->out, &clients);
+    say_u64(copy, "after", clients.after);
+    say_u64(copy, "count_max", clients.count_max);
+}
+
+static void copy_clients_are(struct copy *copy)
+{
+    struct wire_clients_are clients;
+    wire_get_clients_are(&copy->in, &clients);
+    wire_put_clients_are(copy->out, &clients);
+    say_u64(copy, "next", clients.next);
+    say_u64(copy, "hidden", clients.hidden);
+    for (uint32_t i = 0; i < clients.count && !copy->in.bad; i++) {
+        struct wire_client client;
+        wire_get_client(&copy->in, &client);
+        wire_put_client(copy->out, &client);
+        say(copy, "; client");
+        say_u64(copy, "number", client.number);
+        say_u64(copy, "pid", client.pid);
+        say_u64(copy, "uid", client.uid);
+        say_u64(copy, "socket", client.socket);
+        say_u64(copy, "subscriptions", client.subscriptions);
+        say_u64(copy, "behind", client.behind);
+        say_u64(copy, "lag", client.lag);
+        say_u64(copy, "waiting", client.waiting);
+        say_bytes(copy, "program", client.program);
+    }
+}
+
 /* -- all of them ------------------------------------------------------------------------------- */
 
 static const struct {
@@ -639,6 +672,8 @@ static const struct {
     {WIRE_FOLLOW, "FOLLOW", copy_follow},
     {WIRE_INFO, "INFO", copy_info},
     {WIRE_INFO_IS, "INFO_IS", copy_info_is},
+    {WIRE_CLIENTS, "CLIENTS", copy_clients},
+    {WIRE_CLIENTS_ARE, "CLIENTS_ARE", copy_clients_are},
     {WIRE_PUBLISH, "PUBLISH", copy_publish},
     {WIRE_PUBLISHED, "PUBLISHED", copy_published},
 };

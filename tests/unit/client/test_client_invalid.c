@@ -60,6 +60,8 @@ static void null_crashed(void **state)
     const struct spn_last *last;
     const struct spn_session *session;
     const struct spn_session_info *info;
+    const struct spn_connection *connection;
+    uint32_t number;
     const struct spn_health *health;
     const struct spn_stat *stats;
     spn_subscription *subscription;
@@ -141,12 +143,16 @@ static void null_crashed(void **state)
         spn_ask_health(&question, NULL),
         spn_ask_stats(NULL, client),
         spn_ask_stats(&question, NULL),
+        spn_ask_clients(NULL, client, 0),
+        spn_ask_clients(&question, NULL, 0),
         spn_answer_last(NULL, &last),
         spn_answer_session(NULL, &info),
         spn_answer_next_session(NULL, &session),
         spn_answer_more_sessions(NULL, &more),
         spn_answer_health(NULL, &health),
         spn_answer_stats(NULL, &stats, &count),
+        spn_answer_next_client(NULL, &connection),
+        spn_answer_more_clients(NULL, &number, &number),
         spn_next_answered(NULL, 0, &question),
         spn_next_answered(client, 0, NULL),
         spn_sse_open(NULL, 0),

@@ -387,6 +387,39 @@ static void list_is_read_page_by_page(void **state)
     assert_int_equal(row, COUNT(names));
 }
 
+static void clients_are_read_page_by_page(void **state)
+{
+    (void)state;
+    static const uint32_t numbers[] = {5, 6, 9};
+    const struct spn_connection *row;
+    const struct spn_health *health;
+    spn_question *pages[2];
+    uint32_t after = 0;
+    uint32_t hidden = 0;
+    size_t count = 0;
+    for (size_t page = 0; page < COUNT(pages); page++) {
+        spn_err err;
+        assert_int_equal(spn_ask_clients(&pages[page], client, after), SPN_OK);
+        until((err = spn_answer_next_client(pages[page], &row)) != SPN_E_TIMEOUT);
+        for (; err == SPN_OK; err = spn_answer_next_client(pages[page], &row))
+            assert_int_equal(row->number, numbers[count++]);
+        assert_int_equal(err, SPN_E_END);
+        assert_int_equal(spn_answer_health(pages[page], &health), SPN_E_INVALID);
+        assert_int_equal(spn_answer_more_clients(pages[page], NULL, &hidden), SPN_E_INVALID);
+        assert_int_equal(spn_answer_more_clients(pages[page], &after, &hidden), SPN_OK);
+        assert_int_equal(after, page == 0 ? 6 : 0);
+        assert_int_equal(hidden, page == 0 ? 4 : 0);
+    }
+    assert_int_equal(count, COUNT(numbers));
+    assert_int_equal(row->socket, SPN_SOCKET_READ);
+    assert_int_equal(row->subscriptions, 3);
+    assert_int_equal(row->behind, 2);
+    assert_int_equal(row->lag, 7);
+    assert_int_equal(row->waiting, 8);
+    assert_int_equal(row->program.size, 4);
+    assert_memory_equal(row->program.data, "tail", 4);
+}
+
 /* -- how many ---------------------------------------------------------------------------------- */
 
 static void more_than_a_hundred_were_on_the_wire(void **state)
@@ -651,6 +684,7 @@ int main(void)
         TEST(descriptor_is_readable_when_there_is_an_answer),
         TEST(every_kind_is_answered),
         TEST(list_is_read_page_by_page),
+        TEST(clients_are_read_page_by_page),
         TEST(more_than_a_hundred_were_on_the_wire),
         TEST(closing_freed_places_on_the_wire),
         TEST(too_many_are_refused),

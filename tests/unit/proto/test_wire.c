@@ -117,6 +117,13 @@ static struct example {
     {.name = "STATS_ARE",
      .text = "STATS_ARE request=8; stat value=42 name=sponson_commits_total"
              "; stat value=1 name=sponson_producers"},
+    {.name = "CLIENTS", .text = "CLIENTS request=13 after=0 count_max=100"},
+    {.name = "CLIENTS_ARE",
+     .text = "CLIENTS_ARE request=13 next=24 hidden=1"
+             "; client number=21 pid=4400 uid=1000 socket=2 subscriptions=3 behind=1 lag=250"
+             " waiting=65536 program=chat"
+             "; client number=23 pid=0 uid=1000 socket=1 subscriptions=0 behind=0 lag=0"
+             " waiting=0 program="},
     {.name = "SUBSCRIBE",
      .text = "SUBSCRIBE request=9 subscription=3 incarnation=1 start=1 otherwise=3"
              " life=00000000000000000000000000000000 seq=0 credit=262144 features=0 session=chat-7"
