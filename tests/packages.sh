@@ -6,7 +6,7 @@
 # Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy and
 # prometheus start servers of their own; the tests need none that runs.
 set -eu
-packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
+packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libncurses-dev libxxhash-dev libmicrohttpd-dev libssl-dev libsystemd-dev"
 wheel="python3-dev python3-build python3-setuptools python3-wheel python3-venv"
 case "${1:-build}" in
 build) ;;
@@ -16,7 +16,7 @@ packages)
     command -v node >/dev/null || packages="$packages libnode-dev nodejs"
     ;;
 node) command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm libnode-dev" ;;
-test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch $wheel python3-yaml python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
+test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch tmux $wheel python3-yaml python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
 web)
     packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus buildah python3"
     command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"

@@ -50,6 +50,7 @@ enum cli_exit {
     X(token, "token", "SESSION", "make a token for a session, for use over HTTP")                  \
     X(dump, "dump", "", "print the whole log, read directly from the database")                    \
     X(clients, "clients", "", "list the processes that are connected to the sidecar")              \
+    X(top, "top", "", "show what the sidecar does now, on the whole screen")                       \
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
     X(bench, "bench", "WHAT",                                                                      \

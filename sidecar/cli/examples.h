@@ -42,6 +42,8 @@
     X("dump", "sponson dump --data-dir \"$SPONSON_DATA_DIR\" --since 1h",                          \
       "the last hour of the whole log, also while no sidecar runs")                                \
     X("clients", "sponson clients", "who publishes and reads, and how far behind")                 \
+    X("top", "sponson top --once --sort bytes --limit 10",                                         \
+      "rates, queue, and the ten largest sessions, for a pipe; without --once on the screen")      \
     X("health", "sponson health --wait 10", "wait until the sidecar serves")                       \
     X("stats", "sponson stats --json", "one object, for a script")                                 \
     X("bench", "sponson bench publish --count 1000", "how fast is this machine?")                  \

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -232,7 +233,7 @@ static unsigned put_cut(struct out *out, const struct look *look, struct spn_byt
                         unsigned width)
 {
     unsigned used;
-    size_t size = fit(text, width, &used);
+    size_t size = fit(text, look->terminal ? width : UINT_MAX, &used);
     bool whole = size == text.size;
     unsigned dots = look->utf8 ? 1 : 3;
     if (!whole)
@@ -251,7 +252,7 @@ void look_put(struct out *out, const struct look *look, struct spn_bytes text, u
     bool whole = fit(text, width, &columns) == text.size;
     put_spaces(out, right && whole ? width - columns : 0);
     columns = put_cut(out, look, text, width);
-    put_spaces(out, right && whole ? 0 : width - columns);
+    put_spaces(out, (right && whole) || columns > width ? 0 : width - columns);
 }
 
 /* -- tables ------------------------------------------------------------------------------------ */

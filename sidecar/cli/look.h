@@ -60,7 +60,7 @@ char *look_ago(uint64_t time_ms, uint64_t now_ms, char ret_text[LOOK_TEXT_SIZE])
 uint64_t look_now_ms(void);
 
 /* Puts text in a column: filled up with spaces, or cut with an ellipsis, which is counted in
- * columns, not in bytes. right: spaces come first. */
+ * columns, not in bytes. A pipe gets all of it. right: spaces come first. */
 void look_put(struct out *out, const struct look *look, struct spn_bytes text, unsigned width,
               bool right);
 

@@ -562,6 +562,8 @@ int recorder_run(struct recorder *recorder)
     sigset_t mask = catch_interrupts();
     progress_init(&recorder->shown, recorder->input_size > 0 ? NULL : "events on disk",
                   recorder->input_size, false);
+    if (isatty(recorder->input_fd))
+        recorder->shown.on = false; /* a person types on that line */
     int exit_code = publish_buffer(recorder);
     while (exit_code == CLI_OK && !is_done(recorder)) {
         exit_code = wait_for_something(recorder, &mask);

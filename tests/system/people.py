@@ -44,8 +44,11 @@ class Stage:
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
                 self.environ[name] = os.environ[name]
-        reading, writing = os.pipe()
         self.log = open(self.path / "log", "ab")
+        self.start()
+
+    def start(self):
+        reading, writing = os.pipe()
         self.daemon = subprocess.Popen([SPONSOND, f"--ready-fd={writing}"], pass_fds=[writing], env=self.environ,
                                        stderr=self.log)
         os.close(writing)
@@ -55,9 +58,12 @@ class Stage:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def stop(self):
         self.daemon.kill()
         self.daemon.wait()
+
+    def __exit__(self, *_):
+        self.stop()
         self.log.close()
         self.directory.cleanup()
 
@@ -333,6 +339,7 @@ def check_since(stage):
 
 
 def begin(stage, *words):
+    """A verb that goes on, with pipes."""
     return subprocess.Popen([SPONSON, *words], env=stage.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
@@ -414,8 +421,14 @@ def check_said(stage):
 
 def check_record(stage):
     says = "reading an event stream from the terminal: end it with Ctrl-D"
-    screen = stage.type_at("record", "typed", answers=[(says, "data: hello\n\n"), ("\n", "\x04")])
-    assert says in plain(screen) and '"stored":1' in screen, screen
+
+    class Slow(str):  # typed after the time that other inputs show their progress after
+        def encode(self, *_):
+            time.sleep(1.3)
+            return str.encode(self)
+
+    screen = stage.type_at("record", "typed", answers=[(says, "data: hello\n\n"), ("hello", Slow("\x04"))])
+    assert says in plain(screen) and '"stored":1' in screen and "on disk" not in screen, screen
     done = stage.run("record", "empty", "--fail-if-empty", text="", code=1)
     assert "contains no events" in done.stderr and '"events":0' in done.stdout
     stage.run("record", "empty", "--fail-if-empty", text=": comment\n\n", code=1)
@@ -424,8 +437,18 @@ def check_record(stage):
 
 
 def check_progress(stage):
-    """Long work shows a line at a terminal, which is gone afterwards."""
-    screen = stage.type_at("record", "slow", answers=[("Ctrl-D", "data: hello\n\n"), ("1 events on disk,", "\x04")])
+    """Long work shows a line at a terminal, which is gone afterwards; but not while a person types there."""
+    source = stage.path / "source"
+    os.mkfifo(source)
+    writing = os.open(source, os.O_RDWR)
+    os.write(writing, b"data: hello\n\n")
+
+    class End(str):  # what is typed when the line was there: nothing, but the input ends
+        def encode(self, *_):
+            os.close(writing)
+            return b"\n"
+
+    screen = stage.type_at("record", "slow", source, answers=[("1 events on disk,", End())])
     assert re.search(r"\r\x1b\[K1 events on disk, \d+/s", screen) and '"stored":1' in screen, screen
     assert screen.index("\r\x1b[K", screen.rindex("events on disk")) < screen.index('{"session"'), screen
 

@@ -641,6 +641,31 @@ static void a_user_leaves_subscriptions_to_the_others(void **state)
     assert_int_equal(to->user->subscriptions, SUBSCRIPTIONS_MAX - 1);
 }
 
+static const struct lag_row {
+    const char *name;
+    const char *scripts[4]; /* one after the other */
+    uint64_t lags[4];       /* after each */
+} lag_rows[] = {
+    {"it came, and stalls at the next", {"eeN.", "e.", "ee.", "G."}, {0, 1, 3, 0}},
+    {"from the earliest, without credit", {"eeS.", "o.", "e.", "G."}, {2, 2, 3, 0}},
+    {"it has all, and more", {"ees.", "e.", "eee.", "o."}, {0, 0, 0, 0}},
+    {"it stalls, and its session ends", {"eeN.", "e.", "d.", ""}, {0, 1, 0, 0}},
+};
+
+/* Also while it takes nothing. */
+static void a_lag_is_known(void **state)
+{
+    const struct lag_row *row = *state;
+    full_at = full_for = 0;
+    start();
+    for (size_t i = 0; i < COUNT(row->scripts); i++) {
+        run(row->scripts[i]);
+        struct subscriptions_lag lag = subscriptions_lag_of(subscriptions, to);
+        assert_int_equal(lag.most, row->lags[i]);
+        assert_int_equal(lag.behind, row->lags[i] > 0);
+    }
+}
+
 /* Nobody has to grant anything for it: what is gone is reported when the sidecar looks. */
 static void a_gap_needs_no_credit(void **state)
 {
@@ -919,8 +944,8 @@ static const struct CMUnitTest plain[] = {
     cmocka_unit_test_teardown(without_memory_for_a_snapshot, release),
 };
 
-static struct CMUnitTest
-    tests[2 * COUNT(script_rows) + COUNT(no_snapshot_rows) + COUNT(grounds) + COUNT(plain)];
+static struct CMUnitTest tests[2 * COUNT(script_rows) + COUNT(no_snapshot_rows) + COUNT(grounds) +
+                               COUNT(lag_rows) + COUNT(plain)];
 
 int main(void)
 {
@@ -938,6 +963,9 @@ int main(void)
     for (size_t i = 0; i < COUNT(grounds); i++)
         tests[count++] = (struct CMUnitTest){grounds[i].name, begins_as_it_should, NULL, release,
                                              (void *)(uintptr_t)&grounds[i]};
+    for (size_t i = 0; i < COUNT(lag_rows); i++)
+        tests[count++] = (struct CMUnitTest){lag_rows[i].name, a_lag_is_known, NULL, release,
+                                             (void *)(uintptr_t)&lag_rows[i]};
     memcpy(&tests[count], plain, sizeof(plain));
     return _cmocka_run_group_tests("subscription", tests, COUNT(tests), NULL, NULL);
 }
