@@ -5,9 +5,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
+
+enum { SHOW_MS = 200 };
 
 int crew_start_thread(pthread_t *ret_thread, void *(*run)(void *), void *argument)
 {
@@ -73,6 +77,39 @@ int crew_warm_up(struct crew *crew)
     return CLI_OK;
 }
 
+static uint64_t shown(const struct crew *crew)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < crew->load.publisher_count; i++)
+        count += atomic_load_explicit(&crew->publishers[i].shown, memory_order_relaxed);
+    return count;
+}
+
+/* Waits for the threads. A person at a terminal sees how far they are. */
+static void join(struct crew *crew, uint64_t started)
+{
+    struct progress progress;
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < crew->load.publisher_count; i++)
+        total += crew->publishers[i].count;
+    progress_init(&progress, "events", total, false);
+    for (uint64_t i = 0; i < started; i++) {
+        bool ended = false;
+        while (progress.on && !ended) {
+            struct timespec until;
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_nsec += SHOW_MS * 1000000L;
+            until.tv_sec += until.tv_nsec / 1000000000L;
+            until.tv_nsec %= 1000000000L;
+            ended = pthread_timedjoin_np(crew->threads[i], NULL, &until) != ETIMEDOUT;
+            progress_set(&progress, shown(crew));
+        }
+        if (!progress.on)
+            pthread_join(crew->threads[i], NULL);
+    }
+    progress_clear(&progress);
+}
+
 int crew_run(struct crew *crew)
 {
     uint64_t count = crew->load.publisher_count;
@@ -83,8 +120,7 @@ int crew_run(struct crew *crew)
             crew_start_thread(&crew->threads[started], publisher_run, &crew->publishers[started]);
     crew->started_ns = publisher_now_ns();
     gate_move(&crew->gate, exit_code == CLI_OK ? GATE_OPEN : GATE_CANCELLED);
-    for (uint64_t i = 0; i < started; i++)
-        pthread_join(crew->threads[i], NULL);
+    join(crew, started);
     for (uint64_t i = 0; exit_code == CLI_OK && i < count; i++) {
         const struct publisher *publisher = &crew->publishers[i];
         if (publisher->err != SPN_OK)

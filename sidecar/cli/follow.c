@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/event_text.h"
+#include "cli/progress.h"
 #include "cli/since.h"
 #include "base/text.h"
 
@@ -12,6 +13,7 @@ struct run {
     const struct follow *follow;
     spn_client *client;
     struct since since;
+    struct progress progress; /* of what ends by itself */
     uint64_t printed;
     struct out out;
     int exit_code;
@@ -49,6 +51,7 @@ static void put_event(struct run *run, const struct spn_event *event)
     if (!since_takes(&run->since, event->time_ms))
         return;
     run->printed += event->kind == SPN_EVENT;
+    progress_set(&run->progress, run->printed);
     if (run->follow->format == EVENT_JSONL) {
         event_put_json(&run->out, run->follow->session, event);
         return;
@@ -56,6 +59,7 @@ static void put_event(struct run *run, const struct spn_event *event)
     spn_err err = event_put_sse(&run->out, event);
     if (err == SPN_OK)
         return;
+    progress_clear(&run->progress);
     snprintf(what, sizeof(what), "event %s", text_quote(event->id, quoted));
     run->exit_code = cli_fail(what, err, "left out, --format jsonl can print it");
 }
@@ -84,6 +88,8 @@ static bool is_over(const struct run *run, const struct spn_item *item)
 /* False: this was the last item. */
 static bool put_item(struct run *run, const struct spn_item *item)
 {
+    if (item->kind != SPN_ITEM_EVENT)
+        progress_clear(&run->progress);
     switch (item->kind) {
     case SPN_ITEM_VERDICT:
         tell_missing(item->missing, "before these");
@@ -145,6 +151,7 @@ static int print_events(struct run *run)
     while ((err = next(run, events, &item)) == SPN_OK)
         if (!put_item(run, item) || !out_settle(&run->out))
             break;
+    progress_clear(&run->progress);
     if (err != SPN_OK && err != SPN_E_END)
         run->exit_code = cli_fail_asking(run->follow->session, run->client, err);
     spn_unsubscribe(events);
@@ -158,6 +165,8 @@ int follow_run(const struct follow *follow)
     if (exit_code != CLI_OK)
         return exit_code;
     out_init(&run.out, STDOUT_FILENO);
+    progress_init(&run.progress, "events", 0, true);
+    run.progress.on = run.progress.on && follow->exit_when_caught_up;
     exit_code = print_events(&run);
     exit_code = cli_finish(&run.out, exit_code);
     spn_client_close(run.client);

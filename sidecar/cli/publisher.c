@@ -171,6 +171,11 @@ static void note_latency(struct publisher *publisher, uint64_t n, uint64_t now_n
     hist_add(&publisher->latency, now_ns - publisher->sent_ns[slot]);
 }
 
+static void show(struct publisher *publisher)
+{
+    atomic_store_explicit(&publisher->shown, publisher->ended, memory_order_relaxed);
+}
+
 /* Takes the results that are known already, without receiving more. */
 static void take_known(struct publisher *publisher)
 {
@@ -188,6 +193,7 @@ static void take_known(struct publisher *publisher)
         }
         note_latency(publisher, publisher->ended++, now_ns);
     }
+    show(publisher);
 }
 
 /* Waits for one acknowledgement, and takes those that came with it. */
@@ -200,6 +206,7 @@ static void wait_for_ack(struct publisher *publisher)
         return;
     }
     note_latency(publisher, publisher->ended++, publisher_now_ns());
+    show(publisher);
     take_known(publisher);
 }
 
@@ -283,6 +290,7 @@ static void publish_one_shots(struct publisher *publisher)
         hist_add(&publisher->latency, publisher_now_ns() - from_ns);
         publisher->published++;
         publisher->ended++;
+        show(publisher);
     }
 }
 

@@ -54,6 +54,7 @@ struct publisher {
     spn_producer *producer; /* NULL: one-shots */
     uint64_t published;
     uint64_t ended;
+    atomic_uint_fast64_t shown; /* the same for other threads, now and then */
     uint64_t sample_every; /* 1 in so many events is timed: reading the clock for all would cost too
                               much */
     uint64_t *sent_ns;     /* of the samples in flight, a ring */
