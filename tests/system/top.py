@@ -20,11 +20,14 @@ TIMEOUT_S = people.TIMEOUT_S
 
 
 class Screen:
-    """A terminal with `sponson top` in it."""
+    """A terminal with `sponson top` in it. Each has a tmux of its own: one that ends is still there for a moment."""
+
+    count = 0
 
     def __init__(self, stage, width, height, *words):
         self.stage = stage
-        self.tmux = ["tmux", "-S", str(stage.path / "tmux"), "-f", "/dev/null"]
+        Screen.count += 1
+        self.tmux = ["tmux", "-S", str(stage.path / f"tmux{Screen.count}"), "-f", "/dev/null"]
         environ = [f"{name}={value}" for name, value in stage.environ.items()]
         command = shlex.join(["env", "TERM=screen-256color", *(e for e in environ if not e.startswith("TERM=")),
                               people.SPONSON, "top", "--interval", "0.2", *words])
