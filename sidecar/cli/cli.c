@@ -174,9 +174,10 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 static void take_word(struct cli_words *words, char *arg)
 {
     char quoted[TEXT_QUOTED_SIZE];
-    if (!words || words->count == words->count_max)
+    if (words && words->count < words->count_max)
+        words->at[words->count++] = arg;
+    else
         cli_usage(text_quote(spn_text(arg), quoted), "one argument too many");
-    words->at[words->count++] = arg;
 }
 
 error_t cli_parse_rest(int key, char *arg, struct argp_state *state, struct cli_words *words,

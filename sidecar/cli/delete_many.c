@@ -30,7 +30,7 @@ static int list(struct run *run)
 {
     const struct delete_many *many = run->many;
     const struct spn_session *session;
-    char after[WIRE_SESSION_MAX];
+    char after[WIRE_SESSION_MAX] = "";
     size_t after_size = 0;
     uint64_t now_ms = look_now_ms();
     int timeout_ms = cli_timeout_ms(many->common);

@@ -137,7 +137,7 @@ static void find_rates(struct top_walk *walk, const struct top_walk *before)
 static spn_err walk_sessions(struct top *top, struct top_walk *walk)
 {
     const struct spn_session *session;
-    char after[WIRE_SESSION_MAX];
+    char after[WIRE_SESSION_MAX] = "";
     size_t after_size = 0;
     spn_err err = SPN_OK;
     while (err == SPN_OK && walk->count < TOP_SESSIONS_MAX) {
