@@ -126,6 +126,34 @@ static void a_descriptor_that_is_no_connections_is_passed_over(void **state)
     assert_int_equal(connections_uid(&connections, fd), STRANGER);
 }
 
+/* A walk finds those that are there, whatever page of records they are in, and no other. */
+static void a_walk_finds_all_that_are_known(void **state)
+{
+    (void)state;
+    int found = 0;
+    assert_int_equal(connections_next(&connections, -1), -1);
+    memset(used, true, 150); /* the first pages have no records yet */
+    assert_int_equal(enter(STRANGER, NULL), 150);
+    assert_int_equal(connections_next(&connections, 3), 150);
+    assert_int_equal(connections_next(&connections, 60), 150);
+    memset(used + OWN_FDS, false, 150 - OWN_FDS);
+    enter_all(STRANGER, NULL);
+    enter_all(OTHER, NULL);
+    for (int fd = OWN_FDS; fd < FD_MAX; fd++)
+        if (used[fd] && (fd % 3 == 0 || (fd > 70 && fd < 140)))
+            leave(fd);
+    for (int fd = OWN_FDS; fd < FD_MAX; fd++) {
+        if (!used[fd])
+            continue;
+        assert_int_equal(connections_next(&connections, found), fd);
+        found = fd;
+    }
+    assert_true(found > 140);
+    assert_int_equal(connections_next(&connections, found), -1);
+    assert_int_equal(connections_next(&connections, FD_MAX), -1);
+    assert_int_equal(connections_next(&connections, INT32_MAX - 1), -1);
+}
+
 /* -- what is heard ----------------------------------------------------------------------------- */
 
 static int enter_ready(uid_t uid)
@@ -219,6 +247,7 @@ int main(void)
         TEST(one_uid_cannot_take_all_descriptors_from_the_others),
         TEST(a_uid_below_its_share_comes_in_again),
         TEST(a_descriptor_that_is_no_connections_is_passed_over),
+        TEST(a_walk_finds_all_that_are_known),
         TEST(a_cut_one_hears_nothing_more_and_its_descriptor_begins_anew),
         TEST(the_message_that_began_first_goes_when_there_is_no_more_room),
         TEST(what_is_held_goes_with_its_connection),
