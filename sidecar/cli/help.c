@@ -138,14 +138,22 @@ static const struct {
     const char *typed;
     const char *verb;
 } others[] = {
-    {"ls", "sessions"},     {"list", "sessions"}, {"session", "sessions"}, {"rm", "delete"},
-    {"del", "delete"},      {"remove", "delete"}, {"drop", "delete"},      {"purge", "delete"},
-    {"cat", "replay"},      {"read", "replay"},   {"get", "replay"},       {"follow", "tail"},
-    {"watch", "tail"},      {"sub", "tail"},      {"subscribe", "tail"},   {"pub", "publish"},
-    {"put", "publish"},     {"send", "publish"},  {"append", "publish"},   {"show", "info"},
-    {"describe", "info"},   {"create", "open"},   {"new", "open"},         {"status", "health"},
-    {"ping", "health"},     {"metrics", "stats"}, {"import", "record"},    {"export", "dump"},
-    {"benchmark", "bench"},
+    {"ls", "sessions"},      {"list", "sessions"},
+    {"session", "sessions"}, {"rm", "delete"},
+    {"del", "delete"},       {"remove", "delete"},
+    {"drop", "delete"},      {"purge", "delete"},
+    {"cat", "replay"},       {"read", "replay"},
+    {"get", "replay"},       {"follow", "tail"},
+    {"watch", "tail"},       {"sub", "tail"},
+    {"subscribe", "tail"},   {"pub", "publish"},
+    {"put", "publish"},      {"send", "publish"},
+    {"append", "publish"},   {"show", "info"},
+    {"describe", "info"},    {"create", "open"},
+    {"new", "open"},         {"status", "health"},
+    {"ping", "health"},      {"metrics", "stats"},
+    {"import", "record"},    {"export", "dump"},
+    {"benchmark", "bench"},  {"monitor", "top"},
+    {"ps", "clients"},       {"connections", "clients"},
 };
 
 static const char *name_of_others(const char *typed)
