@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kill_point: places where a test makes the daemon die.
+/* kill_point: places where a test makes the daemon die, or a thread of it hang.
  *
  * KILL_POINT("name") does nothing, unless the build defines SPONSON_KILL_POINTS. One daemon that
  * only tests use is built with it; the installed one is not. With it, the process kills itself, as
  * kill -9 would, when it reaches the place for the Nth time and the environment contains
- * SPONSON_KILL_POINT=name:N. Each name stands at one place. The names are:
+ * SPONSON_KILL_POINT=name:N. With name:N:hang the thread that reaches it goes no further, and the
+ * others do. Each name stands at one place. The names are:
  *
+ *     broker_signal        the broker's loop has a signal, and has not acted on it
  *     before_commit        a transaction is complete but not committed
  *     after_commit         it is committed, but nobody has been notified
  *     segment_step         some steps of a segment are committed, others are not
@@ -29,6 +31,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static inline void kill_point_reach(const char *name)
 {
@@ -37,8 +40,12 @@ static inline void kill_point_reach(const char *name)
     size_t size = strlen(name);
     if (!wanted || strncmp(wanted, name, size) != 0 || wanted[size] != ':')
         return;
-    if (atomic_fetch_add(&reached, 1) + 1 == strtoul(wanted + size + 1, NULL, 10))
-        (void)raise(SIGKILL);
+    char *rest = NULL;
+    if (atomic_fetch_add(&reached, 1) + 1 != strtoul(wanted + size + 1, &rest, 10))
+        return;
+    while (strcmp(rest, ":hang") == 0)
+        (void)pause();
+    (void)raise(SIGKILL);
 }
 
 #define KILL_POINT(name) kill_point_reach(name)

@@ -47,6 +47,13 @@ static bool catch_signals(struct daemon *daemon)
     return daemon_check(daemon->signal_fd < 0 ? SPN_E_SYSTEM : SPN_OK, "signals", "signalfd", NULL);
 }
 
+/* The service manager waits for a start that goes on. */
+static void go_on(void *context)
+{
+    struct daemon *daemon = context;
+    notify_progress(&daemon->notify, clock_monotonic_ns());
+}
+
 /* The retention rule is stored in the database, for all its readers. */
 static bool set_retention(struct daemon *daemon)
 {
@@ -80,6 +87,8 @@ static bool open_journal(struct daemon *daemon)
         .dir = options->data_dir,
         .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
         .headroom_max = options->quota_bytes,
+        .went_on = go_on,
+        .context = daemon,
     };
     /* LMDB opens its files by name, and follows links. */
     if (!daemon_check_file(options->data_dir, "data.mdb", S_IFREG) ||
@@ -191,24 +200,15 @@ static bool start_worker(struct daemon *daemon)
     return daemon_check(err, "start", "worker", NULL);
 }
 
-static bool bind_socket(struct daemon *daemon, const char *name, const struct socket_rights *rights,
-                        int receive_hwm, int send_hwm, int64_t frame_max,
+static bool bind_socket(struct daemon *daemon, const struct endpoint_options *options,
                         struct endpoint *ret_endpoint)
 {
-    struct endpoint_options endpoint = {
-        .dir = daemon->options.socket_dir,
-        .name = name,
-        .mode = rights->mode,
-        .group = rights->group,
-        .receive_hwm = receive_hwm,
-        .send_hwm = send_hwm,
-        .frame_max = frame_max,
-    };
-    if (!daemon_check_file(endpoint.dir, name, S_IFSOCK)) /* libzmq would delete it */
+    if (options->handed_fd == 0 &&
+        !daemon_check_file(options->dir, options->name, S_IFSOCK)) /* libzmq would delete it */
         return false;
-    peer_guard_limit(name, (uint64_t)frame_max);
-    return daemon_check(endpoint_open(ret_endpoint, daemon->context, &endpoint), "bind", name,
-                        NULL);
+    peer_guard_limit(options->name, (uint64_t)options->frame_max);
+    return daemon_check(endpoint_open(ret_endpoint, daemon->context, options), "bind",
+                        options->name, NULL);
 }
 
 /* A full batch, or one event of the largest size, with room for the heads. The limit is larger than
@@ -221,9 +221,36 @@ static int64_t ingest_frame_max(const struct options *options)
     return 2 * entries + WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE;
 }
 
+static bool bind_sockets(struct daemon *daemon)
+{
+    const struct options *options = &daemon->options;
+    int read_hwm = (int)options->read_hwm;
+    const struct endpoint_options ingest = {
+        .dir = options->socket_dir,
+        .name = "ingest.sock",
+        .mode = options->ingest_rights.mode,
+        .group = options->ingest_rights.group,
+        .receive_hwm = (int)options->ingest_hwm,
+        .send_hwm = ACKS_HWM,
+        .frame_max = ingest_frame_max(options),
+        .handed_fd = daemon->ingest_fd,
+    };
+    const struct endpoint_options read = {
+        .dir = options->socket_dir,
+        .name = "read.sock",
+        .mode = options->read_rights.mode,
+        .group = options->read_rights.group,
+        .receive_hwm = read_hwm < QUESTIONS_HWM ? read_hwm : QUESTIONS_HWM,
+        .send_hwm = read_hwm,
+        .frame_max = READ_FRAME_MAX,
+        .handed_fd = daemon->read_fd,
+    };
+    return bind_socket(daemon, &ingest, &daemon->ingest) &&
+           bind_socket(daemon, &read, &daemon->read);
+}
+
 static bool start_sockets(struct daemon *daemon)
 {
-    int read_hwm = (int)daemon->options.read_hwm;
     daemon->connections_news.refused_count = &daemon->metrics.connections_refused;
     daemon->connections_news.cut_count = &daemon->metrics.connections_cut;
     daemon->connections_news.stalled_count = &daemon->metrics.stalled_cut;
@@ -232,12 +259,7 @@ static bool start_sockets(struct daemon *daemon)
     if (!daemon->context)
         return daemon_check(SPN_E_SYSTEM, "start", "zmq_ctx_new", NULL);
     zmq_ctx_set(daemon->context, ZMQ_MAX_SOCKETS, 16);
-    if (!bind_socket(daemon, "ingest.sock", &daemon->options.ingest_rights,
-                     (int)daemon->options.ingest_hwm, ACKS_HWM, ingest_frame_max(&daemon->options),
-                     &daemon->ingest) ||
-        !bind_socket(daemon, "read.sock", &daemon->options.read_rights,
-                     read_hwm < QUESTIONS_HWM ? read_hwm : QUESTIONS_HWM, read_hwm, READ_FRAME_MAX,
-                     &daemon->read))
+    if (!bind_sockets(daemon))
         return false;
     metrics_set(&daemon->metrics.ingest_hwm, daemon->options.ingest_hwm);
     metrics_set(&daemon->metrics.read_hwm, daemon->options.read_hwm);
@@ -263,12 +285,13 @@ static bool start_sockets(struct daemon *daemon)
     return daemon_check(err, "start", "reader", NULL);
 }
 
-static void say_ready(const struct daemon *daemon)
+static void say_ready(struct daemon *daemon)
 {
     char quoted[2][LOG_QUOTED_MAX];
     log_info("ready", "version=%s pid=%ld data_dir=%s socket_dir=%s", SPONSON_VERSION,
              (long)getpid(), log_quote(daemon->options.data_dir, quoted[0]),
              log_quote(daemon->options.socket_dir, quoted[1]));
+    notify_ready(&daemon->notify);
     if (daemon->options.ready_fd < 0)
         return;
     if (write(daemon->options.ready_fd, "ready\n", 6) != 6)
@@ -310,6 +333,7 @@ static int serve(struct daemon *daemon)
         .ingest = daemon->ingest.socket,
         .watch = &daemon->watch,
         .connections = &daemon->connections_news,
+        .notify = &daemon->notify,
         .signal_fd = daemon->signal_fd,
         .commits = &daemon->worker.state,
         .mailbox = &daemon->to_broker,
@@ -373,6 +397,7 @@ static void stop(struct daemon *daemon)
     journal_close(daemon->journal);
     lockfile_release(&daemon->socket_lock);
     lockfile_release(&daemon->data_lock);
+    notify_release(&daemon->notify);
 }
 
 /* Two events of the largest size are below the mark from which the oldest are deleted, so that the
@@ -393,14 +418,17 @@ int main(int argc, char **argv)
         .data_lock = LOCKFILE_INIT,
         .socket_lock = LOCKFILE_INIT,
         .signal_fd = -1,
+        .notify = NOTIFY_INIT,
     };
     options_parse(&daemon.options, argc, argv);
     limit_events(&daemon.options);
     last_words_init("time=- level=error event=crashed reason=\"a signal: either the database is "
                     "damaged, or the program has an error\" signal=",
                     0);
-    bool ready = catch_signals(&daemon) && daemon_prepare(&daemon) && open_journal(&daemon) &&
-                 recover(&daemon) && start_worker(&daemon) && start_sockets(&daemon);
+    notify_init(&daemon.notify);
+    bool ready = catch_signals(&daemon) && daemon_take_sockets(&daemon) &&
+                 daemon_prepare(&daemon) && open_journal(&daemon) && recover(&daemon) &&
+                 start_worker(&daemon) && start_sockets(&daemon);
     if (!ready)
         return EXIT_FAILED; /* the kernel releases all resources */
     say_ready(&daemon);

@@ -3,7 +3,8 @@
  *
  * main.c starts and stops its parts. The order matters: locks, then the database, then recovery,
  * then the worker, then the sockets. So a second daemon on the same directories touches nothing,
- * and a client that connects is served. prepare.c checks the directories.
+ * and a client that connects is served. prepare.c checks the directories, sockets.c the sockets
+ * that were handed over.
  *
  * Owns     everything that lives as long as the daemon; lends it to the threads.
  * Threads  the main thread, which becomes the broker's.
@@ -11,8 +12,10 @@
 #ifndef SPN_MAIN_BASE_H
 #define SPN_MAIN_BASE_H
 
+#include "base/handed_over.h"
 #include "base/lockfile.h"
 #include "base/metrics.h"
+#include "base/notify.h"
 #include "commit/worker.h"
 #include "daemon/options.h"
 #include "ingest/broker.h"
@@ -25,6 +28,9 @@ struct daemon {
     struct lockfile data_lock;
     struct lockfile socket_lock;
     int signal_fd;
+    struct notify notify; /* the service manager */
+    int ingest_fd;        /* sockets that were handed over; 0: none */
+    int read_fd;
     uint64_t instance;
     uint8_t secret[RECORD_SECRET_SIZE];
     uint8_t database[RECORD_DATABASE_ID_SIZE]; /* a copy: the journal's meta is the worker's */
@@ -57,6 +63,14 @@ bool daemon_check_database(spn_err err, const char *event, const char *dir);
 
 /* True: the file with this name is ours, or there is none. */
 bool daemon_check_file(const char *dir, const char *name, mode_t kind);
+/* Whether both paths lead to one directory that is there. */
+bool daemon_same_dir(const char *a, const char *b);
 bool daemon_prepare(struct daemon *daemon);
+
+/* sockets.c */
+
+/* Finds ingest.sock and read.sock among the sockets that were handed over. False: one of those is
+ * another one; the log says which. */
+bool daemon_take_sockets(struct daemon *daemon);
 
 #endif

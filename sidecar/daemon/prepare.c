@@ -164,11 +164,14 @@ static bool check_writers(const struct options *options)
     return true;
 }
 
-static bool take_lock(struct lockfile *lockfile, const char *dir, unsigned wait_s)
+static bool take_lock(struct daemon *daemon, struct lockfile *lockfile, const char *dir)
 {
     pid_t holder = 0;
+    unsigned wait_s = daemon->options.wait_lock_s;
     if (!daemon_check_file(dir, LOCKFILE_NAME, S_IFREG))
         return false;
+    if (wait_s > 0)
+        notify_extend(&daemon->notify, (wait_s * 1000ull + NOTIFY_PART_MS) * 1000000);
     spn_err err = lockfile_take(lockfile, dir, wait_s * 1000, &holder);
     if (err != SPN_E_IN_USE)
         return daemon_check_dir(err, "lock_failed", dir, NULL);
@@ -188,7 +191,7 @@ static bool check_socket_path(const struct options *options)
     return false;
 }
 
-static bool same_dir(const char *a, const char *b)
+bool daemon_same_dir(const char *a, const char *b)
 {
     struct stat status[2];
     return stat(a, &status[0]) == 0 && stat(b, &status[1]) == 0 &&
@@ -204,8 +207,7 @@ bool daemon_prepare(struct daemon *daemon)
         !prepare_dir("socket_dir", options->socket_dir, options->socket_dir_default, &clients))
         return false;
     check_groups(options);
-    return check_writers(options) &&
-           take_lock(&daemon->data_lock, options->data_dir, options->wait_lock_s) &&
-           (same_dir(options->data_dir, options->socket_dir) ||
-            take_lock(&daemon->socket_lock, options->socket_dir, options->wait_lock_s));
+    return check_writers(options) && take_lock(daemon, &daemon->data_lock, options->data_dir) &&
+           (daemon_same_dir(options->data_dir, options->socket_dir) ||
+            take_lock(daemon, &daemon->socket_lock, options->socket_dir));
 }

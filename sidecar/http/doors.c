@@ -10,8 +10,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
+
+#include "base/handed_over.h"
 
 enum { BACKLOG = 4096, HOST_SIZE = 256 };
 
@@ -83,22 +84,23 @@ static const char *refusal(const struct sockaddr *address, const struct http_opt
 
 /* -- sockets that were handed over ------------------------------------------------------------- */
 
-static bool take_over(struct opening *opening, const struct http_options *options, int count,
-                      char *const *names)
+static bool take_over(struct opening *opening, const struct http_options *options,
+                      const struct handed_over *handed)
 {
-    for (int i = 0; i < count; i++) {
-        int fd = SD_LISTEN_FDS_START + i;
+    for (size_t i = 0; i < handed->count; i++) {
+        int fd = HANDED_OVER_FIRST + (int)i;
         struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t size = sizeof(address);
-        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
-            getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-            return fail(opening, names[i], "the socket that was handed over does not listen");
+        const char *why = handed_over_fault(fd);
+        if (why == NULL && getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+            return fail_errno(opening, handed->names[i]);
         bool is_tcp = address.ss_family != AF_UNIX;
-        bool is_admin = strcmp(names[i], "admin") == 0;
+        bool is_admin = strcmp(handed->names[i], "admin") == 0;
         const struct sockaddr *at = (const void *)&address;
-        const char *why = is_tcp ? refusal(at, options, is_admin) : NULL;
+        if (why == NULL && is_tcp)
+            why = refusal(at, options, is_admin);
         if (why != NULL)
-            return fail(opening, names[i], why);
+            return fail(opening, handed->names[i], why);
         if (!add(opening, fd, is_tcp ? at : NULL, size, is_admin))
             return false;
     }
@@ -226,7 +228,8 @@ static bool open_beside(struct opening *opening, const struct http_options *opti
 {
     if (options->listen_count > 0)
         return fail(opening, options->listen[0],
-                    "sockets were handed over (LISTEN_FDS): TCP is one of those");
+                    "sockets were handed over (LISTEN_FDS), so --listen opens none: TCP comes only "
+                    "through ListenStream=127.0.0.1:PORT of the .socket unit");
     if (options->admin_listen == NULL)
         return true;
     if (has_admin(opening->doors))
@@ -253,14 +256,15 @@ bool doors_open(struct doors *ret_doors, const struct http_options *options, cha
 {
     *ret_doors = (struct doors){.count = 0};
     struct opening opening = {ret_doors, ret_detail, detail_size};
-    char **names = NULL;
-    int count = sd_listen_fds_with_names(1, &names);
-    bool is_open =
-        count > 0 ? take_over(&opening, options, count, names) && open_beside(&opening, options)
-                  : open_all(&opening, options);
-    for (int i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
+    struct handed_over handed;
+    char why[HANDED_OVER_WHY_MAX];
+    spn_err err = handed_over_take(&handed, why);
+    if (err != SPN_OK)
+        return fail(&opening, "sockets", err == SPN_E_INVALID ? why : "out of memory");
+    bool is_open = handed.count > 0
+                       ? take_over(&opening, options, &handed) && open_beside(&opening, options)
+                       : open_all(&opening, options);
+    handed_over_release(&handed);
     return is_open;
 }
 

@@ -19,6 +19,8 @@ enum {
     FED_AT_ONCE = 64, /* members that write between two looks at how much they have written */
 };
 
+enum { FIXED_WAITERS = 3 }; /* memory, the probe and the service manager's */
+
 enum { READ_PART = 8 /* of --memory may wait in the library, beside it */ };
 
 #define PRESSED_EVERY_NS UINT64_C(1000000000) /* streams wait for memory: between two calls */
@@ -143,7 +145,7 @@ spn_err gateway_open(struct gateway *gateway, const struct http_options *options
         state_dir_close(&gateway->state);
         return SPN_E_INVALID;
     }
-    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + 2);
+    spn_err err = deadline_heap_init(&gateway->deadlines, waiters_max + FIXED_WAITERS);
     if (err == SPN_OK)
         err = places_init(&gateway->sessions, random_fill);
     if (err == SPN_OK)

@@ -20,6 +20,7 @@
 #include "http/limits.h"
 #include "http/publish.h"
 #include "http/routes.h"
+#include "http/service.h"
 #include "http/stream.h"
 
 enum {
@@ -82,7 +83,8 @@ static void reload(struct gateway *gateway, const struct doors *doors)
 }
 
 /* Returns the signal that ends the gateway; 0: an error did. */
-static int serve(struct gateway *gateway, const struct doors *doors, int signals)
+static int serve(struct gateway *gateway, const struct doors *doors, int signals,
+                 struct service *service)
 {
     for (;;) {
         bool has_signal;
@@ -98,7 +100,9 @@ static int serve(struct gateway *gateway, const struct doors *doors, int signals
             continue;
         if (info.ssi_signo != SIGHUP)
             return (int)info.ssi_signo;
+        service_reloading(service);
         reload(gateway, doors);
+        service_reloaded(service);
     }
 }
 
@@ -123,6 +127,7 @@ int main(int argc, char **argv)
 {
     static struct http_options options;
     static struct gateway gateway;
+    static struct service service;
     struct doors doors;
     char detail[512] = "";
     char quoted[LOG_QUOTED_MAX];
@@ -155,10 +160,13 @@ int main(int argc, char **argv)
     }
     admin_print(&gateway, doors.list, doors.count);
     say_ready(&options, &doors);
-    int ended_by = serve(&gateway, &doors, signals);
+    service_ready(&service, &gateway);
+    int ended_by = serve(&gateway, &doors, signals, &service);
+    service_stopping(&service);
     if (ended_by != 0)
         stop(&gateway, signals);
     log_info("stopped", "signal=%d", ended_by);
+    service_close(&service);
     gateway_close(&gateway);
     doors_close(&doors, &options);
     return ended_by != 0 ? EXIT_SUCCESS : EXIT_FAILED;

@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/kill_point.h"
 #include "ingest/broker_base.h"
 #include "mail/welcome.h"
 #include "net/peer_uid.h"
@@ -390,15 +391,17 @@ static void take_signals(struct broker *broker)
 {
     struct signalfd_siginfo info;
     while (read(broker->options->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        KILL_POINT("broker_signal");
         if (info.ssi_signo == SIGHUP) {
-            report_hangup();
+            report_hangup(broker->options->notify);
             continue;
         }
         if (broker->stopping) {
             end_with(broker, BROKER_KILLED);
             continue;
         }
-        report_stopping(broker->options->stop_timeout_ns, broker->queue_events);
+        report_stopping(broker->options->notify, broker->options->stop_timeout_ns,
+                        broker->queue_events);
         broker->stopping = true;
         atomic_store(&broker->options->commits->draining, true);
         broker->stop_by_ns =
@@ -441,6 +444,7 @@ static int wait_ms(const struct broker *broker)
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     const uint64_t due[] = {
         report_due_ns(&broker->report),
+        broker->options->notify ? notify_due_ns(broker->options->notify) : UINT64_MAX,
         watch_due_ns(broker->options->watch),
         acks_due_ns(&broker->acks),
         broker->slack_due_ns,
@@ -494,6 +498,7 @@ static void look_around(struct broker *broker)
     report_trouble(&broker->report, broker->options->commits, broker->queue_events, now_ns);
     report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads), now_ns);
     report_connections(&broker->report, broker->options->connections, now_ns);
+    report_service(&broker->report, broker->options->notify, broker->options->metrics, now_ns);
     if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK)
         end_with(broker, BROKER_LOST);
 }

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/notify.h"
 #include "index/generation.h"
 #include "ingest/watch.h"
 #include "mail/batch.h"
@@ -31,6 +32,7 @@ struct broker_options {
     struct commit_state *commits;
     struct watch *watch;
     const struct connections_news *connections;
+    struct notify *notify;   /* of the service manager; NULL: none */
     struct mailbox *mailbox; /* the broker's own */
     struct mailbox *worker;
     struct mailbox *reader;

@@ -80,8 +80,12 @@ uint64_t report_due_ns(const struct report *report)
     return report->healthy_ns > 0 ? report->healthy_ns : UINT64_MAX;
 }
 
-void report_hangup(void)
+void report_hangup(struct notify *notify)
 {
+    if (notify) {
+        notify_reloading(notify);
+        notify_ready(notify);
+    }
     log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is reloaded, nothing stops\"");
 }
 
@@ -117,8 +121,23 @@ void report_connections(struct report *report, const struct connections_news *ne
     report->connections_ns = now_ns + CONNECTIONS_EVERY_MS * MS;
 }
 
-void report_stopping(uint64_t timeout_ns, uint64_t events_waiting)
+void report_stopping(struct notify *notify, uint64_t timeout_ns, uint64_t events_waiting)
 {
+    if (notify)
+        notify_stopping(notify);
     log_info("stopping", "timeout_ms=%llu events_waiting=%llu",
              (unsigned long long)(timeout_ns / MS), (unsigned long long)events_waiting);
+}
+
+void report_service(const struct report *report, struct notify *notify,
+                    const struct metrics *metrics, uint64_t now_ns)
+{
+    if (!notify)
+        return;
+    bool troubled = report->told != SPN_OK;
+    notify_turn(notify, now_ns);
+    notify_status(notify, now_ns, "sessions: %llu, events on disk since the start: %llu%s%s",
+                  (unsigned long long)metrics_get(&metrics->sessions_known),
+                  (unsigned long long)metrics_get(&metrics->events_durable), troubled ? "; " : "",
+                  troubled ? err_text(report->told) : "");
 }

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/metrics.h"
+#include "base/notify.h"
 #include "net/connections.h"
 #include "mail/commit_state.h"
 #include "spn_err.h"
@@ -60,14 +62,19 @@ void report_damage(struct report *report, uint64_t reads, uint64_t now_ns);
 /* When to look again; UINT64_MAX: when the worker nudges. */
 uint64_t report_due_ns(const struct report *report);
 
-/* A SIGHUP came; it changes nothing. */
-void report_hangup(void);
+/* A SIGHUP came; it changes nothing. notify: here and below, the service manager; NULL: none. */
+void report_hangup(struct notify *notify);
 
 /* Logs connections that were turned away or cut since the last lines: one line of each kind, every
  * few seconds at most. */
 void report_connections(struct report *report, const struct connections_news *news,
                         uint64_t now_ns);
 
-void report_stopping(uint64_t timeout_ns, uint64_t events_waiting);
+void report_stopping(struct notify *notify, uint64_t timeout_ns, uint64_t events_waiting);
+
+/* Tells the service manager that the loop turns, and in its status what the daemon has and what
+ * troubles it. */
+void report_service(const struct report *report, struct notify *notify,
+                    const struct metrics *metrics, uint64_t now_ns);
 
 #endif

@@ -2,9 +2,11 @@
 #include "net/endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -71,6 +73,43 @@ static spn_err bind_path(struct endpoint *endpoint, const char *path)
     return SPN_OK;
 }
 
+/* Whether somebody listens at the path. That can only be whoever holds the socket that was handed
+ * over: the caller has the directory's lock. The connection is closed at once. */
+static bool is_answered(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true; /* that says nothing about the path */
+    bool refused = connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 &&
+                   errno != EAGAIN; /* its queue is full */
+    (void)close(fd);
+    return !refused;
+}
+
+/* libzmq closes the descriptor that it gets, and accepts until nobody waits. */
+static spn_err adopt(struct endpoint *endpoint, const char *path)
+{
+    char address[PATH_SIZE + 8];
+    struct stat status;
+    int none = -1;
+    int fd = fcntl(endpoint->options.handed_fd, F_DUPFD_CLOEXEC, 0);
+    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+    (void)snprintf(address, sizeof(address), "ipc://%s", path);
+    bool is_bound = flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+                    zmq_setsockopt(endpoint->socket, ZMQ_USE_FD, &fd, sizeof(fd)) == 0 &&
+                    zmq_bind(endpoint->socket, address) == 0;
+    if (!is_bound && fd >= 0)
+        (void)close(fd);
+    if (!is_bound || zmq_setsockopt(endpoint->socket, ZMQ_USE_FD, &none, sizeof(none)) != 0)
+        return SPN_E_SYSTEM;
+    endpoint->bound++;
+    if (is_answered(path) && lstat(path, &status) == 0)
+        atomic_store_explicit(&endpoint->inode, status.st_ino, memory_order_relaxed);
+    return SPN_OK; /* without an inode, the first check finds the path gone */
+}
+
 spn_err endpoint_open(struct endpoint *endpoint, void *context,
                       const struct endpoint_options *options)
 {
@@ -83,7 +122,7 @@ spn_err endpoint_open(struct endpoint *endpoint, void *context,
         return SPN_E_SYSTEM;
     spn_err err = configure(endpoint->socket, options);
     if (err == SPN_OK)
-        err = bind_path(endpoint, path);
+        err = options->handed_fd > 0 ? adopt(endpoint, path) : bind_path(endpoint, path);
     int saved = errno;
     if (err != SPN_OK)
         endpoint_close(endpoint);

@@ -7,8 +7,12 @@
  * is notified. endpoint_is_there checks the path, and endpoint_bind_again creates it again.
  * Existing connections go on, since the listener through which they came in stays open.
  *
+ * A socket that was handed over (base/handed_over.h) was bound by whoever holds it, who set its
+ * rights and will delete its path. None of that is done here. Once its path is gone, the endpoint
+ * is bound like any other.
+ *
  * Owns     the ZeroMQ socket, which endpoint_close closes.
- * Borrows  the options' strings.
+ * Borrows  the options' strings, and handed_fd.
  * Threads  the one that uses the socket; endpoint_is_there: others too.
  */
 #ifndef SPN_ENDPOINT_H
@@ -30,6 +34,7 @@ struct endpoint_options {
     int receive_hwm; /* messages per peer */
     int send_hwm;
     int64_t frame_max; /* bytes; a peer that sends a larger one is disconnected */
+    int handed_fd;     /* a listening socket that is bound to the path already; 0: none */
 };
 
 struct endpoint {

@@ -308,6 +308,7 @@ static spn_err read_part(struct recovery *recovery, uint64_t *next, bool *ret_en
     for (int i = 0; err == SPN_OK && has_room(recovery) && i < SNAPSHOT_ENTRIES_MAX; i++) {
         struct record_entry entry;
         uint64_t position;
+        journal_went_on(recovery->journal);
         err = journal_read_entry_from(recovery->reader, *next, &position, &entry);
         if (err == SPN_OK)
             err = apply(recovery, position, &entry);

@@ -93,6 +93,7 @@ static spn_err load_rows(struct recovery *recovery)
     spn_err err;
     for (;;) {
         uint64_t before = epoch;
+        journal_went_on(recovery->journal);
         err = journal_read_row_after(recovery->reader, epoch, &epoch, &row);
         if (err == SPN_OK) {
             database_clock_find(&recovery->found.clock, row.activity_ns, row.activity_ms);
@@ -130,10 +131,12 @@ static spn_err compare_names(struct recovery *recovery, bool *ret_same)
     uint64_t checkpoint = journal_reader_meta(recovery->reader)->checkpoint;
     uint64_t epoch;
     spn_err err;
-    while ((err = journal_read_name_after(recovery->reader, name, &name, &epoch)) == SPN_OK)
+    while ((err = journal_read_name_after(recovery->reader, name, &name, &epoch)) == SPN_OK) {
+        journal_went_on(recovery->journal);
         if (epoch <= checkpoint)
             recovery->names_sum +=
                 hash_epoch(epoch ^ sessions_hash(&recovery->state->sessions, name));
+    }
     *ret_same = err == SPN_E_END && recovery->names_sum == recovery->rows_sum &&
                 recovery->damaged.count == 0;
     return err == SPN_E_END || err == SPN_E_CORRUPT ? SPN_OK : err;
@@ -254,6 +257,7 @@ static spn_err load_producers(struct recovery *recovery)
     for (;;) {
         uint8_t before[RECORD_PRODUCER_ID_SIZE];
         memcpy(before, id, sizeof(before));
+        journal_went_on(recovery->journal);
         err = journal_read_producer_after(recovery->reader, first, id, runs, &record);
         if (err == SPN_E_CORRUPT && (first || memcmp(before, id, sizeof(before)) != 0)) {
             recovery->found.producers++;

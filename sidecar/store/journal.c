@@ -16,6 +16,7 @@
 enum {
     FILE_MODE = 0600,
     DROP_STEP = 1000, /* blocks deleted in one transaction at open */
+    STEPS_PER_CALL = 4096,
 };
 
 /* For a file as a whole. Damage inside a file of ours has other words. */
@@ -271,6 +272,12 @@ cleanup:
     return err;
 }
 
+static void tell_progress(const struct journal *journal)
+{
+    if (journal->went_on)
+        journal->went_on(journal->context);
+}
+
 /* Works in steps, since deleting needs free pages too. On a full disk even one block may be too
  * many. Then the blocks stay, where no reader looks, until the next segment is written. */
 static spn_err drop_unfinished_segment(struct journal *journal)
@@ -280,6 +287,7 @@ static spn_err drop_unfinished_segment(struct journal *journal)
 
     journal->now.leftovers = true;
     while (journal->now.leftovers) {
+        tell_progress(journal);
         spn_err err = journal_begin(journal);
         if (err == SPN_OK)
             err = journal_drop_leftovers(journal, step, &dropped);
@@ -336,6 +344,8 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
         goto cleanup;
     }
     journal->read_only = options->read_only;
+    journal->went_on = options->went_on;
+    journal->context = options->context;
     journal->is_short = is_short;
     err = open_env(journal, options);
     if (err == SPN_OK)
@@ -351,6 +361,12 @@ cleanup:
     if (err != SPN_OK && fresh)
         remove_unborn(options->dir);
     return err;
+}
+
+void journal_went_on(struct journal *journal)
+{
+    if (++journal->steps % STEPS_PER_CALL == 0)
+        tell_progress(journal);
 }
 
 spn_err journal_check_whole(const char *dir)

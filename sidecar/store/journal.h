@@ -36,6 +36,10 @@ struct journal_options {
     size_t size_max;       /* of the map: quota and reserve. Ignored when read-only */
     uint64_t headroom_max; /* up to this size, room is made in the file ahead of need; 0: none */
     bool read_only; /* for the command line: works beside a running daemon and after a kill -9 */
+    /* Called now and then while the journal is opened and recovered, as long as there is progress.
+     * May be NULL. */
+    void (*went_on)(void *context);
+    void *context;
 };
 
 /* Creates the database if there is none (not when read-only), and reads meta. SPN_E_PATH: the
@@ -47,6 +51,9 @@ struct journal_options {
 spn_err journal_open(struct journal **ret_journal,
                      const struct journal_options *options) SPN_MUST_USE;
 void journal_close(struct journal *journal); /* takes NULL */
+
+/* One step more of a recovery that may have millions: now and then calls options.went_on. */
+void journal_went_on(struct journal *journal);
 
 /* Whether the value of meta is damaged. A read-only journal is opened all the same, without a rule
  * of retention; for a writable one that is SPN_E_CORRUPT. */

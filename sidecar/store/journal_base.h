@@ -70,6 +70,9 @@ struct journal {
     bool read_only;
     bool is_short;     /* the file ended before its last page, and is checked for that */
     bool meta_damaged; /* its value does not read, and now.meta replaces it; only if read_only */
+    void (*went_on)(void *context);
+    void *context;
+    uint64_t steps; /* of a recovery */
     uint64_t map_bytes;
     struct headroom headroom;
     struct file_id lock_file; /* LMDB's, as of open */

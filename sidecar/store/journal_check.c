@@ -129,6 +129,7 @@ spn_err journal_open_pages(struct journal *journal)
     spn_err err = pages_open(&journal->pages, fd, info.me_mapsize);
     if (err != SPN_OK)
         return journal_fail_with(err, journal->dir, "its pages cannot be checked");
+    pages_on_progress(journal->pages, journal->went_on, journal->context);
     if (journal->is_short)
         err = check_end(journal, fd);
     if (err != SPN_OK)

@@ -116,6 +116,12 @@ void pages_close(struct pages *pages)
     free(pages);
 }
 
+void pages_on_progress(struct pages *pages, void (*went_on)(void *context), void *context)
+{
+    pages->went_on = went_on;
+    pages->context = context;
+}
+
 /* -- keys -------------------------------------------------------------------------------------- */
 
 static void set_key(struct pages_key *key, const uint8_t *bytes, size_t size)

@@ -74,6 +74,8 @@ struct pages_snapshot {
 /* map_size: the most of the file that may ever be read; the file may be shorter. */
 spn_err pages_open(struct pages **ret_pages, int fd, size_t map_size) SPN_MUST_USE;
 void pages_close(struct pages *pages); /* takes NULL */
+/* Has pages_check call went_on now and then while it makes progress. */
+void pages_on_progress(struct pages *pages, void (*went_on)(void *context), void *context);
 
 /* How many bytes the file must have for its newest commit, and for how large a map it was made;
  * both from its meta pages. SPN_E_CORRUPT: the meta pages do not fit together. SPN_E_END: they are

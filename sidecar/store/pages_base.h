@@ -66,7 +66,9 @@ struct pages {
     size_t page_size;
     const uint8_t *map;
     size_t map_size;
-    _Atomic uint64_t count; /* pages that the file has */
+    _Atomic uint64_t count;         /* pages that the file has */
+    void (*went_on)(void *context); /* NULL: nobody wants to know */
+    void *context;
 };
 
 /* A page of a tree, and the keys between which it lies. */
@@ -87,8 +89,9 @@ struct check {
     void *owner;
     uint64_t *entries;
     uint64_t *marks;
-    uint8_t *seen; /* bit per page */
-    bool twice;    /* a page was seen again */
+    uint8_t *seen;  /* bit per page */
+    uint64_t count; /* of pages that were seen */
+    bool twice;     /* a page was seen again */
 };
 
 /* -- reading a page ---------------------------------------------------------------------------- */

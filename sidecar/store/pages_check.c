@@ -5,8 +5,13 @@
 
 #include "store/pages_base.h"
 
+enum { PAGES_PER_CALL = 4096 };
+
 static void see(struct check *check, uint64_t page)
 {
+    const struct pages *pages = check->pages;
+    if (++check->count % PAGES_PER_CALL == 0 && pages->went_on)
+        pages->went_on(pages->context);
     if (page > check->snapshot->last)
         return;
     check->twice = check->twice || (check->seen[page / 8] & 1u << page % 8) != 0;
