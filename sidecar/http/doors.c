@@ -16,6 +16,8 @@
 
 enum { BACKLOG = 4096, HOST_SIZE = 256 };
 
+#define ONLY_HANDED_OVER "TCP comes only through ListenStream=127.0.0.1:PORT of its .socket unit"
+
 struct opening {
     struct doors *doors;
     char *detail;
@@ -200,6 +202,8 @@ static bool open_tcp(struct opening *opening, const struct http_options *options
     bool is_open = why == NULL && fd >= 0 &&
                    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
                    bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
+    if (why == NULL && fd < 0 && errno == EAFNOSUPPORT)
+        why = "this service has no network: " ONLY_HANDED_OVER;
     if (why != NULL)
         (void)fail(opening, text, why);
     else if (!is_open)
@@ -228,8 +232,7 @@ static bool open_beside(struct opening *opening, const struct http_options *opti
 {
     if (options->listen_count > 0)
         return fail(opening, options->listen[0],
-                    "sockets were handed over (LISTEN_FDS), so --listen opens none: TCP comes only "
-                    "through ListenStream=127.0.0.1:PORT of the .socket unit");
+                    "sockets were handed over (LISTEN_FDS): " ONLY_HANDED_OVER);
     if (options->admin_listen == NULL)
         return true;
     if (has_admin(opening->doors))

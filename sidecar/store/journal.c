@@ -287,7 +287,6 @@ static spn_err drop_unfinished_segment(struct journal *journal)
 
     journal->now.leftovers = true;
     while (journal->now.leftovers) {
-        tell_progress(journal);
         spn_err err = journal_begin(journal);
         if (err == SPN_OK)
             err = journal_drop_leftovers(journal, step, &dropped);
@@ -300,6 +299,7 @@ static spn_err drop_unfinished_segment(struct journal *journal)
             err = journal_commit(journal);
         KILL_POINT_IF(err == SPN_OK, "leftovers_step");
         journal_abort(journal);
+        tell_progress(journal);
         if (journal_lacks_room(err) && step > 1)
             step /= 2;
         else if (journal_lacks_room(err))

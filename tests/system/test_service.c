@@ -4,12 +4,17 @@
  * Each state is reported, the watchdog is fed by a loop that turns and by nothing else, sockets
  * that are handed over are used as they are, and what cannot be used is refused with words. */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -175,26 +180,38 @@ static void one_socket_alone_may_be_handed_over(struct stage *stage)
     assert_int_equal(access(socket_path(stage, "read.sock"), F_OK), 0);
 }
 
-/* Its file was deleted, before the daemon began or while it runs: nobody finds that socket. */
+static void expect_both_sockets_serve(struct stage *stage)
+{
+    struct outcome health = stage_run(stage, "health", "--timeout", "15");
+    stage_expect_code(&health, 0);
+    expect_served(stage);
+}
+
+static bool is_there(void *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* Its file was deleted, before the daemon began or while it runs, or another daemon left a file of
+ * its own in that place: nobody finds the socket that was handed over. */
 static void a_socket_whose_path_is_gone_is_replaced(struct stage *stage)
 {
     struct manager manager;
+    const char *ingest = socket_path(stage, "ingest.sock");
     manager_open(&manager, stage);
     manager_listen_both(&manager);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(unlink(socket_path(stage, "read.sock")), 0);
-        struct process *daemon = manager_start_daemon(&manager, stage_sponsond(), NULL);
-        manager_expect(&manager, "READY=1");
-        struct outcome info = stage_run(stage, "health", "--timeout", "15");
-        stage_expect_code(&info, 0);
-        assert_int_equal(unlink(socket_path(stage, "ingest.sock")), 0);
-        info = stage_run(stage, "sessions");
-        stage_expect_code(&info, 0);
-        while (access(socket_path(stage, "ingest.sock"), F_OK) != 0)
-            until_passed_us(1000);
-        expect_served(stage);
-        process_kill(daemon); /* leaves the files that it made */
-    }
+    assert_int_equal(unlink(socket_path(stage, "read.sock")), 0);
+    struct process *daemon = manager_start_daemon(&manager, stage_sponsond(), NULL);
+    manager_expect(&manager, "READY=1");
+    expect_both_sockets_serve(stage);
+    assert_int_equal(unlink(ingest), 0);
+    assert_true(until_true(until_in(STAGE_WAIT_MS), is_there, (void *)(uintptr_t)ingest));
+    expect_both_sockets_serve(stage);
+    process_kill(daemon); /* leaves two files that nobody listens at */
+    daemon = manager_start_daemon(&manager, stage_sponsond(), NULL);
+    manager_expect(&manager, "READY=1");
+    expect_both_sockets_serve(stage);
+    assert_int_equal(stage_stop(daemon), 0);
     assert_non_null(strstr(stage_log(stage), "event=socket_gone name=read.sock"));
 }
 
@@ -253,6 +270,37 @@ static void what_cannot_be_used_is_refused_with_words(struct stage *stage)
     close(fd);
 }
 
+/* socket() of TCP fails, as RestrictAddressFamilies=AF_UNIX has it. Runs in the child. */
+static void lose_network(void)
+{
+    static struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    static const struct sock_fprog program = {.len = COUNT(filter), .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(PROCESS_CANNOT_RUN);
+}
+
+static void without_a_network_the_gateway_says_where_tcp_comes_from(struct stage *stage)
+{
+    const char *const options[] = {"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"};
+    for (size_t i = 0; i < COUNT(options); i++) {
+        const char *const argv[] = {HTTP_PROGRAM, "--no-socket", "--insecure-loopback", options[i],
+                                    NULL};
+        struct process *gateway =
+            stage_process(stage, &(struct process_options){.argv = argv, .prepare = lose_network});
+        struct outcome refused = stage_end(stage, gateway, until_in(STAGE_WAIT_MS));
+        stage_expect_code(&refused, 1);
+        assert_non_null(strstr(refused.err, "this service has no network: TCP comes only through"));
+    }
+}
+
 /* TCP is the .socket unit's to open. */
 static void the_gateway_opens_no_tcp_beside_what_is_handed_over(struct stage *stage)
 {
@@ -276,6 +324,7 @@ int main(void)
         STAGE_TEST(a_socket_whose_path_is_gone_is_replaced),
         STAGE_TEST(what_cannot_be_used_is_refused_with_words),
         STAGE_TEST(the_gateway_opens_no_tcp_beside_what_is_handed_over),
+        STAGE_TEST(without_a_network_the_gateway_says_where_tcp_comes_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

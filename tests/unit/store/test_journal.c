@@ -704,6 +704,42 @@ static void an_unfinished_segment_is_dropped(void **state)
     journal_close(journal);
 }
 
+static void count_call(void *context)
+{
+    ++*(unsigned *)context;
+}
+
+/* Of 4,096 pages that are checked, or steps of a recovery: then the service manager waits on. */
+static void an_open_that_takes_long_says_that_it_goes_on(void **state)
+{
+    enum { PER_CALL = 4096, PAGE_OF_ITS_OWN = 2100 };
+    static const uint8_t large[PAGE_OF_ITS_OWN];
+    unsigned calls = 0;
+    struct journal *journal = open_journal();
+    const struct journal_options options = {
+        .dir = dir, .size_max = 64 * MIB, .went_on = count_call, .context = &calls};
+    (void)state;
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    for (uint64_t position = 1; position <= PER_CALL; position++)
+        assert_int_equal(append_data(journal, position, (struct spn_bytes){large, sizeof(large)}),
+                         SPN_OK);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    journal_close(journal);
+    assert_int_equal(journal_open(&journal, &options), SPN_OK);
+    assert_int_equal(calls, 1);
+    for (unsigned i = 0; i < 2 * PER_CALL; i++)
+        journal_went_on(journal);
+    assert_int_equal(calls, 3);
+    assert_int_equal(journal_begin(journal), SPN_OK);
+    put_blocks(journal, 1, 1, 1, 1);
+    assert_int_equal(journal_commit(journal), SPN_OK);
+    journal_close(journal);
+    calls = 0;
+    assert_int_equal(journal_open(&journal, &options), SPN_OK);
+    assert_int_equal(calls, 2); /* also for a part of a segment that is dropped */
+    journal_close(journal);
+}
+
 /* -- what is not ours -------------------------------------------------------------------------- */
 
 static MDB_env *raw_open(MDB_txn **ret_txn)
@@ -2478,6 +2514,7 @@ int main(void)
         add(lookups[i].name, run_lookup, &lookups[i]);
     ADD(a_row_names_the_segment_that_is_complete);
     ADD(an_unfinished_segment_is_dropped);
+    ADD(an_open_that_takes_long_says_that_it_goes_on);
     for (size_t i = 0; i < COUNT(foreigns); i++)
         add(foreigns[i].name, run_foreign, &foreigns[i]);
     ADD(an_empty_environment_is_taken);
