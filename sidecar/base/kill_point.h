@@ -5,7 +5,7 @@
  * only tests use is built with it; the installed one is not. With it, the process kills itself, as
  * kill -9 would, when it reaches the place for the Nth time and the environment contains
  * SPONSON_KILL_POINT=name:N. With name:N:hang the thread that reaches it goes no further, and the
- * others do. Each name stands at one place. The names are:
+ * others do; with name:N:spin it computes meanwhile. Each name stands at one place. The names are:
  *
  *     broker_signal        the broker's loop has a signal, and has not acted on it
  *     before_commit        a transaction is complete but not committed
@@ -45,6 +45,8 @@ static inline void kill_point_reach(const char *name)
         return;
     while (strcmp(rest, ":hang") == 0)
         (void)pause();
+    while (strcmp(rest, ":spin") == 0)
+        continue;
     (void)raise(SIGKILL);
 }
 

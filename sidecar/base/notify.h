@@ -66,9 +66,11 @@ void notify_progress(struct notify *notify, uint64_t now_ns);
 void notify_status(struct notify *notify, uint64_t now_ns, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Feeds the watchdog if that is due. Call it once in each turn of the loop. */
-void notify_turn(struct notify *notify, uint64_t now_ns);
 /* When the loop has to turn next for the watchdog; UINT64_MAX: there is none. */
 uint64_t notify_due_ns(const struct notify *notify);
+/* Feeds the watchdog if that is due. Call it once in each turn of the loop. */
+void notify_turn(struct notify *notify, uint64_t now_ns);
+/* Leaves the feeding out that is due: something else than the loop hangs. */
+void notify_starve(struct notify *notify, uint64_t now_ns);
 
 #endif

@@ -178,7 +178,9 @@ static void *run(void *argument)
 {
     struct worker *worker = argument;
     (void)prctl(PR_SET_NAME, "spn-worker");
+    pulse_begin(worker->options.pulse, "worker");
     while (!is_done(worker)) {
+        pulse_turn(worker->options.pulse);
         worker_take_work(worker);
         spn_err err = deadline_is_set(&worker->retry) ? SPN_OK : worker_take_other_work(worker);
         if (err != SPN_OK)
@@ -190,6 +192,7 @@ static void *run(void *argument)
         else if (!is_done(worker) && !has_reading(worker))
             wait_for_work(worker);
     }
+    pulse_end(worker->options.pulse);
     if (worker->stop)
         mailbox_put(worker->options.broker, worker->stop);
     return NULL;

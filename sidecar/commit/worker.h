@@ -29,6 +29,7 @@
 #include "index/idle.h"
 #include "store/journal.h"
 #include "base/metrics.h"
+#include "base/pulse.h"
 #include "index/segment.h"
 #include "index/trim.h"
 
@@ -43,6 +44,7 @@ struct worker_options {
     struct metrics *metrics;
     struct mailbox *mailbox; /* the worker's own */
     struct mailbox *broker;
+    struct pulse *pulse;     /* NULL: nobody looks */
     struct mailbox *reader;  /* nudged when entries became durable and somebody watches */
     uint64_t durable;        /* durable mark at the start */
     uint64_t quota_bytes;    /* of pages in use; above it nothing is appended */

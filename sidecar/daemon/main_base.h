@@ -16,6 +16,7 @@
 #include "base/lockfile.h"
 #include "base/metrics.h"
 #include "base/notify.h"
+#include "base/pulse.h"
 #include "commit/worker.h"
 #include "daemon/options.h"
 #include "ingest/broker.h"
@@ -23,13 +24,16 @@
 #include "net/endpoint.h"
 #include "read/reader.h"
 
+enum { PULSE_WORKER, PULSE_READER, DAEMON_PULSES };
+
 struct daemon {
     struct options options;
     struct lockfile data_lock;
     struct lockfile socket_lock;
     int signal_fd;
-    struct notify notify; /* the service manager */
-    int ingest_fd;        /* sockets that were handed over; 0: none */
+    struct notify notify;               /* the service manager */
+    struct pulse pulses[DAEMON_PULSES]; /* of the worker and the reader */
+    int ingest_fd;                      /* sockets that were handed over; 0: none */
     int read_fd;
     uint64_t instance;
     uint8_t secret[RECORD_SECRET_SIZE];

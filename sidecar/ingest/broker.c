@@ -498,7 +498,10 @@ static void look_around(struct broker *broker)
     report_trouble(&broker->report, broker->options->commits, broker->queue_events, now_ns);
     report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads), now_ns);
     report_connections(&broker->report, broker->options->connections, now_ns);
-    report_service(&broker->report, broker->options->notify, broker->options->metrics, now_ns);
+    report_service(&broker->report,
+                   &(struct report_service){broker->options->notify, broker->options->pulses,
+                                            broker->options->pulse_count, broker->options->metrics},
+                   now_ns);
     if (!broker->ended && watch_look(broker->options->watch, now_ns) != SPN_OK)
         end_with(broker, BROKER_LOST);
 }

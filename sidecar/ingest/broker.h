@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/notify.h"
+#include "base/pulse.h"
 #include "index/generation.h"
 #include "ingest/watch.h"
 #include "mail/batch.h"
@@ -32,7 +33,9 @@ struct broker_options {
     struct commit_state *commits;
     struct watch *watch;
     const struct connections_news *connections;
-    struct notify *notify;   /* of the service manager; NULL: none */
+    struct notify *notify; /* the service manager; NULL: none */
+    struct pulse *pulses;  /* of the other threads */
+    size_t pulse_count;
     struct mailbox *mailbox; /* the broker's own */
     struct mailbox *worker;
     struct mailbox *reader;

@@ -129,14 +129,42 @@ void report_stopping(struct notify *notify, uint64_t timeout_ns, uint64_t events
              (unsigned long long)(timeout_ns / MS), (unsigned long long)events_waiting);
 }
 
-void report_service(const struct report *report, struct notify *notify,
-                    const struct metrics *metrics, uint64_t now_ns)
+/* Within the time that the manager bears, so that it ends the daemon after at most twice that. */
+static const struct pulse *find_stuck(const struct report_service *service)
 {
-    if (!notify)
+    for (size_t i = 0; i < service->pulse_count; i++)
+        if (pulse_is_stuck(&service->pulses[i], service->notify->watchdog_ns))
+            return &service->pulses[i];
+    return NULL;
+}
+
+static void feed(struct report *report, const struct report_service *service, uint64_t now_ns)
+{
+    if (now_ns < notify_due_ns(service->notify))
         return;
+    const struct pulse *stuck = find_stuck(service);
+    if (!stuck) {
+        notify_turn(service->notify, now_ns);
+        return;
+    }
+    notify_starve(service->notify, now_ns);
+    if (!report->stuck)
+        log_error("stuck",
+                  "thread=%s reason=\"it computes without an end: the watchdog is not fed any "
+                  "more\"",
+                  stuck->name);
+    report->stuck = true;
+}
+
+void report_service(struct report *report, const struct report_service *service, uint64_t now_ns)
+{
+    const struct metrics *metrics = service->metrics;
     bool troubled = report->told != SPN_OK;
-    notify_turn(notify, now_ns);
-    notify_status(notify, now_ns, "sessions: %llu, events on disk since the start: %llu%s%s",
+    if (!service->notify)
+        return;
+    feed(report, service, now_ns);
+    notify_status(service->notify, now_ns,
+                  "sessions: %llu, events on disk since the start: %llu%s%s",
                   (unsigned long long)metrics_get(&metrics->sessions_known),
                   (unsigned long long)metrics_get(&metrics->events_durable), troubled ? "; " : "",
                   troubled ? err_text(report->told) : "");

@@ -19,6 +19,7 @@
 
 #include "base/metrics.h"
 #include "base/notify.h"
+#include "base/pulse.h"
 #include "net/connections.h"
 #include "mail/commit_state.h"
 #include "spn_err.h"
@@ -34,6 +35,7 @@ struct report {
     uint64_t ahead_ns;       /* when a holder that is ahead may be logged again */
     uint64_t damaged;        /* damaged reads that were logged so far */
     uint64_t damaged_ns;     /* when they were logged */
+    bool stuck;              /* a thread that gets nowhere was logged */
 };
 
 /* A limit that an option sets, and the user that met it. */
@@ -72,9 +74,16 @@ void report_connections(struct report *report, const struct connections_news *ne
 
 void report_stopping(struct notify *notify, uint64_t timeout_ns, uint64_t events_waiting);
 
-/* Tells the service manager that the loop turns, and in its status what the daemon has and what
- * troubles it. */
-void report_service(const struct report *report, struct notify *notify,
-                    const struct metrics *metrics, uint64_t now_ns);
+/* Whom to tell, and about what. */
+struct report_service {
+    struct notify *notify; /* NULL: nobody */
+    struct pulse *pulses;  /* of the other threads */
+    size_t pulse_count;
+    const struct metrics *metrics;
+};
+
+/* Feeds the watchdog, unless another thread is in an endless loop: then the log has its name. Tells
+ * the service manager in its status what the daemon has and what troubles it. */
+void report_service(struct report *report, const struct report_service *service, uint64_t now_ns);
 
 #endif

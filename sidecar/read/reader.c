@@ -120,9 +120,11 @@ static void *run(void *argument)
 {
     struct reader *reader = argument;
     (void)prctl(PR_SET_NAME, "spn-reader");
+    pulse_begin(reader->options.pulse, "reader");
     long wait_ms = -1;
     bool more = false;
     while (!atomic_load(&reader->stop)) {
+        pulse_turn(reader->options.pulse);
         zmq_pollitem_t items[] = {
             {.fd = reader->options.mailbox->event_fd, .events = ZMQ_POLLIN},
             {.socket = reader->router.socket, .events = ZMQ_POLLIN},
@@ -142,6 +144,7 @@ static void *run(void *argument)
         more = subscriptions_read_log(reader->subscriptions) || more;
         wait_ms = tick(reader, ready > 0);
     }
+    pulse_end(reader->options.pulse);
     return NULL;
 }
 

@@ -19,6 +19,7 @@
 #include "net/connections.h"
 #include "net/endpoint.h"
 #include "base/metrics.h"
+#include "base/pulse.h"
 #include "mail/commit_state.h"
 
 struct reader_options {
@@ -30,6 +31,7 @@ struct reader_options {
     struct mailbox *broker;
     const struct clock *clock;
     struct metrics *metrics;
+    struct pulse *pulse;                   /* NULL: nobody looks */
     atomic_uint *stalled_uid;              /* see net/outbox.h */
     const struct connections *connections; /* for CLIENTS; NULL: nobody is seen */
     const uint8_t *secret;

@@ -6,9 +6,11 @@ call that they make is in SystemCallFilter=, each socket that they open is a Uni
 written and run. Sanitizers make other calls, and some cannot be traced: --no-trace. Ends with 77 where a tool is
 missing.
 """
+import http.client
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -100,10 +102,8 @@ def wait_for(path):
     fail("%s does not come" % path)
 
 
-def curl(path, *words):
-    """One request, and as much of the answer as comes in time."""
-    import http.client
-    import socket
+def ask(path, *words):
+    """The status of one request to the gateway."""
     connection = http.client.HTTPConnection("localhost", timeout=10)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(str(path))
@@ -112,7 +112,7 @@ def curl(path, *words):
 
 
 def trace(folder, programs, place):
-    """The main job under strace: publish, read, a restart of the reading, an end in peace."""
+    """The main job under strace: publish, read, end in peace."""
     daemon, gateway, cli = programs
     (place / "data").mkdir(mode=0o700)
     (place / "run").mkdir(mode=0o755)
@@ -132,9 +132,9 @@ def trace(folder, programs, place):
             done = run(str(cli), "record", "s%d" % round, env=dirs, input="data: x\n\n" * 200)
             if done.returncode != 0:
                 fail("record: %s" % done.stderr)
-            if curl(place / "http.sock", "POST", "/v1/sessions/h", "1") != 200:
+            if ask(place / "http.sock", "POST", "/v1/sessions/h", "1") != 200:
                 fail("the gateway does not publish")
-            if curl(place / "http.sock", "GET", "/v1/sessions/h?limit=1") not in (200, 400, 404):
+            if ask(place / "http.sock", "GET", "/v1/sessions/h") != 200:  # a stream, which is left
                 fail("the gateway does not read")
         for verb in (("replay", "s1"), ("info", "s1"), ("stats",), ("close", "s1"), ("delete", "s2")):
             run(str(cli), *verb, env=dirs)
