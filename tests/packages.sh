@@ -16,7 +16,7 @@ packages)
     command -v node >/dev/null || packages="$packages libnode-dev nodejs"
     ;;
 node) command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm libnode-dev" ;;
-test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch tmux $wheel python3-yaml python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
+test) packages="$packages g++ libcmocka-dev libhiredis-dev python3 strace patch systemd tmux $wheel python3-yaml python3-pytest python3-starlette python3-httpx python3-fastapi python3-uvicorn mypy" ;;
 web)
     packages="nginx libnginx-mod-nchan caddy chromium openssl curl php-cli golang-go prometheus buildah python3"
     command -v node >/dev/null && command -v npm >/dev/null || packages="$packages nodejs npm"

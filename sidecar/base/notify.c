@@ -74,6 +74,8 @@ void notify_init(struct notify *notify)
 
 void notify_release(struct notify *notify)
 {
+    if (!notify)
+        return;
     if (notify->fd >= 0)
         (void)close(notify->fd);
     *notify = (struct notify)NOTIFY_INIT;
@@ -83,7 +85,7 @@ void notify_release(struct notify *notify)
 
 static bool send_text(const struct notify *notify, const char *text, int flags)
 {
-    if (notify->fd < 0)
+    if (!notify || notify->fd < 0)
         return false;
     return sendto(notify->fd, text, strlen(text), flags | MSG_NOSIGNAL,
                   (const struct sockaddr *)&notify->address, notify->address_size) >= 0;
@@ -119,6 +121,8 @@ void notify_extend(struct notify *notify, uint64_t more_ns)
 
 void notify_progress(struct notify *notify, uint64_t now_ns)
 {
+    if (!notify)
+        return;
     if (notify->extended_ns > 0 &&
         now_ns - notify->extended_ns < NOTIFY_PART_MS * MS / PART_REQUESTS)
         return;
@@ -131,7 +135,7 @@ void notify_status(struct notify *notify, uint64_t now_ns, const char *format, .
     char text[MESSAGE_MAX];
     char status[NOTIFY_STATUS_MAX];
     va_list values;
-    if (notify->fd < 0 ||
+    if (!notify || notify->fd < 0 ||
         (notify->status_ns > 0 && now_ns - notify->status_ns < NOTIFY_STATUS_EVERY_MS * MS))
         return;
     va_start(values, format);
@@ -150,12 +154,13 @@ void notify_status(struct notify *notify, uint64_t now_ns, const char *format, .
 
 uint64_t notify_due_ns(const struct notify *notify)
 {
-    return notify->watchdog_ns > 0 ? notify->fed_ns + notify->watchdog_ns / FEEDS : UINT64_MAX;
+    return notify && notify->watchdog_ns > 0 ? notify->fed_ns + notify->watchdog_ns / FEEDS
+                                             : UINT64_MAX;
 }
 
 void notify_turn(struct notify *notify, uint64_t now_ns)
 {
-    if (now_ns < notify_due_ns(notify))
+    if (!notify || now_ns < notify_due_ns(notify))
         return;
     (void)send_text(notify, "WATCHDOG=1", MSG_DONTWAIT);
     notify->fed_ns = now_ns;
@@ -163,5 +168,6 @@ void notify_turn(struct notify *notify, uint64_t now_ns)
 
 void notify_starve(struct notify *notify, uint64_t now_ns)
 {
-    notify->fed_ns = now_ns;
+    if (notify)
+        notify->fed_ns = now_ns;
 }

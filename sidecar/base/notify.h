@@ -10,6 +10,8 @@
  * The watchdog is fed from the program's main loop, and from nowhere else: silence means that the
  * loop does not turn. The manager then ends the program and starts it again.
  *
+ * All functions but notify_init take NULL: nobody listens then either.
+ *
  * Messages about the state wait up to a second for a manager that is slow. The others do not wait,
  * since they come again.
  *

@@ -444,7 +444,7 @@ static int wait_ms(const struct broker *broker)
     uint64_t now_ns = broker->options->clock->monotonic_ns();
     const uint64_t due[] = {
         report_due_ns(&broker->report),
-        broker->options->notify ? notify_due_ns(broker->options->notify) : UINT64_MAX,
+        notify_due_ns(broker->options->notify),
         watch_due_ns(broker->options->watch),
         acks_due_ns(&broker->acks),
         broker->slack_due_ns,

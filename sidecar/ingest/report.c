@@ -82,10 +82,8 @@ uint64_t report_due_ns(const struct report *report)
 
 void report_hangup(struct notify *notify)
 {
-    if (notify) {
-        notify_reloading(notify);
-        notify_ready(notify);
-    }
+    notify_reloading(notify);
+    notify_ready(notify);
     log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is reloaded, nothing stops\"");
 }
 
@@ -123,8 +121,7 @@ void report_connections(struct report *report, const struct connections_news *ne
 
 void report_stopping(struct notify *notify, uint64_t timeout_ns, uint64_t events_waiting)
 {
-    if (notify)
-        notify_stopping(notify);
+    notify_stopping(notify);
     log_info("stopping", "timeout_ms=%llu events_waiting=%llu",
              (unsigned long long)(timeout_ns / MS), (unsigned long long)events_waiting);
 }
@@ -150,8 +147,8 @@ static void feed(struct report *report, const struct report_service *service, ui
     notify_starve(service->notify, now_ns);
     if (!report->stuck)
         log_error("stuck",
-                  "thread=%s reason=\"it computes without an end: the watchdog is not fed any "
-                  "more\"",
+                  "thread=%s reason=\"it computes without an end: the watchdog is not fed "
+                  "meanwhile\"",
                   stuck->name);
     report->stuck = true;
 }
@@ -160,8 +157,6 @@ void report_service(struct report *report, const struct report_service *service,
 {
     const struct metrics *metrics = service->metrics;
     bool troubled = report->told != SPN_OK;
-    if (!service->notify)
-        return;
     feed(report, service, now_ns);
     notify_status(service->notify, now_ns,
                   "sessions: %llu, events on disk since the start: %llu%s%s",

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """units.py [--no-trace] UNITS SPONSOND SPONSON_HTTP SPONSON: what systemd says of the units, without one that runs.
 
-They are correct, and exposed by at most 1.0 (of 10). What the sandbox forbids is not what the programs do: each system
-call that they make is in SystemCallFilter=, each socket that they open is a Unix socket, and nothing is mapped to be
-written and run. Sanitizers make other calls, and some cannot be traced: --no-trace. Ends with 77 where a tool is
-missing.
+They are correct, and exposed by at most 1.0 (of 10). systemd-socket-activate starts the daemon. What the sandbox
+forbids is not what the programs do: each system call that they make is in SystemCallFilter=, each socket that they
+open is a Unix socket, and nothing is mapped to be written and run. Sanitizers make other calls, and some cannot be
+traced: --no-trace. Ends with 77 where a tool is missing.
 """
 import http.client
 import pathlib
@@ -34,7 +34,7 @@ def copy_units(units, into, programs):
     for unit in units.iterdir():
         text = unit.read_text()
         for program in programs:
-            text = re.sub(r"(?m)^ExecStart=\S*/%s\b" % program.name, "ExecStart=%s" % program, text)
+            text = re.sub(r"(?m)^ExecStart=\S*/%s(?!\S)" % program.name, "ExecStart=%s" % program, text)
         (into / unit.name).write_text(text)
 
 
@@ -151,10 +151,35 @@ def trace(folder, programs, place):
         check_trace(name, output.read_text(), allowed(service))
 
 
+def check_activation(programs, place):
+    """systemd's own tool listens, and starts the daemon when a client comes."""
+    daemon, _, cli = programs
+    place.mkdir()
+    (place / "data").mkdir(mode=0o700)
+    sockets = [place / name for name in ("ingest.sock", "read.sock")]
+    variables = {"SPONSON_SOCKET_DIR": str(place), "SPONSON_DATA_DIR": str(place / "data")}
+    words = [word for path in sockets for word in ("--listen", str(path))]
+    for variable in variables.items():
+        words += ["--setenv", "=".join(variable)]
+    with open(place / "log", "wb") as log:
+        process = subprocess.Popen(["systemd-socket-activate", *words, str(daemon)], stderr=log)
+    try:
+        for path in sockets:
+            wait_for(path)
+        done = run(str(cli), "record", "s", env=variables, input="data: x\n\n")
+        if done.returncode != 0:
+            fail("activated: %s%s" % (done.stderr, (place / "log").read_text()))
+        process.terminate()  # the daemon took its place
+        if process.wait(30) != 0 or not all(path.exists() for path in sockets):
+            fail("activated: its end: %s" % (place / "log").read_text())
+    finally:
+        process.kill()
+
+
 def main():
     words = [word for word in sys.argv[1:] if word != "--no-trace"]
     units, *programs = (pathlib.Path(word).absolute() for word in words)
-    for tool in ("systemd-analyze", "strace"):
+    for tool in ("systemd-analyze", "systemd-socket-activate", "strace"):
         if not shutil.which(tool):
             print("units: no %s" % tool)
             sys.exit(SKIPPED)
@@ -166,6 +191,7 @@ def main():
         verify(folder)
         for service in SERVICES:
             check_exposure(folder, service)
+        check_activation(programs, place / "activated")
         if "--no-trace" not in sys.argv:
             trace(folder, programs, place)
 

@@ -119,6 +119,16 @@ static void nobody_has_to_be_there(void **state)
             assert_true(notify_due_ns(&notify) == UINT64_MAX);
         notify_release(&notify);
     }
+    notify_ready(NULL);
+    notify_reloading(NULL);
+    notify_stopping(NULL);
+    notify_extend(NULL, SECOND);
+    notify_progress(NULL, SECOND);
+    notify_status(NULL, SECOND, "x");
+    notify_turn(NULL, SECOND);
+    notify_starve(NULL, SECOND);
+    notify_release(NULL);
+    assert_true(notify_due_ns(NULL) == UINT64_MAX);
     char longer[200];
     memset(longer, 'a', sizeof(longer) - 1);
     longer[0] = '/';
