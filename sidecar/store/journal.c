@@ -337,8 +337,10 @@ spn_err journal_open(struct journal **ret_journal, const struct journal_options 
     if (err != SPN_OK)
         goto cleanup;
     journal = calloc(1, sizeof(*journal));
-    if (journal)
+    if (journal) {
+        (void)pthread_rwlock_init(&journal->map, NULL);
         journal->dir = strdup(options->dir);
+    }
     if (!journal || !journal->dir) {
         err = journal_fail(ENOMEM, NULL, "open");
         goto cleanup;
@@ -385,6 +387,32 @@ spn_err journal_check_whole(const char *dir)
     return err;
 }
 
+/* LMDB replaces its map, so nobody may have a page of the old one. */
+static spn_err resize(struct journal *journal, size_t size_max)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_set_mapsize(journal->env, size_max);
+    if (rc == 0)
+        rc = mdb_env_info(journal->env, &info);
+    if (rc != 0)
+        return journal_fail(rc, journal->dir, "resize");
+    journal->map_bytes = info.me_mapsize;
+    return journal_open_pages(journal);
+}
+
+spn_err journal_resize(struct journal *journal, size_t size_max, uint64_t headroom_max)
+{
+    assert(!journal->txn && !journal->read_only);
+    (void)pthread_rwlock_wrlock(&journal->map);
+    spn_err err = resize(journal, size_max);
+    (void)pthread_rwlock_unlock(&journal->map);
+    if (err == SPN_E_NOMEM) /* not what may pass */
+        err = SPN_E_IO;
+    if (journal->headroom.bytes_max > 0) /* 0: no room can be made */
+        journal->headroom.bytes_max = headroom_max;
+    return err;
+}
+
 const struct journal_damage *journal_damage(const struct journal *journal)
 {
     return &journal->damage;
@@ -396,6 +424,7 @@ void journal_close(struct journal *journal)
         return;
     journal_abort(journal);
     close_env(journal);
+    (void)pthread_rwlock_destroy(&journal->map);
     free(journal->dir);
     free(journal);
 }

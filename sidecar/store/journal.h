@@ -64,6 +64,12 @@ bool journal_lacks_meta(const struct journal *journal);
  * has both sizes), or its last page is not known. A writable open fails then. */
 spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
 
+/* Makes the map larger or smaller, but never smaller than the file, once no reader has a snapshot;
+ * readers wait meanwhile. The writer's thread, outside a transaction, and without a snapshot of its
+ * own. SPN_E_IO, SPN_E_SYSTEM: the journal cannot be used any more. */
+spn_err journal_resize(struct journal *journal, size_t size_max,
+                       uint64_t headroom_max) SPN_MUST_USE;
+
 /* What a writable open found damaged and mended: for the daemon's log. By table, in the order of
  * JOURNAL_TABLE_NAMES. */
 #define JOURNAL_TABLE_NAMES                                                                        \

@@ -10,6 +10,7 @@
 
 #include <endian.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/file_id.h"
@@ -74,6 +75,7 @@ struct journal {
     void *context;
     uint64_t steps; /* of a recovery */
     uint64_t map_bytes;
+    pthread_rwlock_t map; /* each snapshot holds it for reading, a resize for writing */
     struct headroom headroom;
     struct file_id lock_file; /* LMDB's, as of open */
 

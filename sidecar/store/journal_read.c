@@ -41,15 +41,18 @@ spn_err journal_reader_open(struct journal_reader **ret_reader, struct journal *
     if (!reader)
         return journal_fail(ENOMEM, NULL, "open reader");
     reader->journal = journal;
+    (void)pthread_rwlock_rdlock(&journal->map);
     /* Begun once here, so that the slots in LMDB's reader table are ours from now on. */
     int rc = begin_snapshot(reader);
     for (size_t i = 0; rc == 0 && i < TABLES; i++)
         rc = mdb_cursor_open(reader->txn, journal->dbi[i], &reader->cursors[i]);
+    if (rc == 0)
+        mdb_txn_reset(reader->txn);
+    (void)pthread_rwlock_unlock(&journal->map);
     if (rc != 0) {
         journal_reader_close(reader);
         return journal_fail(rc, journal->dir, "open reader");
     }
-    mdb_txn_reset(reader->txn);
     *ret_reader = reader;
     return SPN_OK;
 }
@@ -162,9 +165,12 @@ static spn_err look_around(struct journal_reader *reader)
 spn_err journal_reader_begin(struct journal_reader *reader)
 {
     assert(!reader->active);
+    (void)pthread_rwlock_rdlock(&reader->journal->map);
     int rc = begin_snapshot(reader);
-    if (rc != 0)
+    if (rc != 0) {
+        (void)pthread_rwlock_unlock(&reader->journal->map);
         return journal_fail(rc, reader->journal->dir, "begin reading");
+    }
     reader->active = true;
     reader->renewed = 0;
     reader->log_at = 0;
@@ -184,6 +190,7 @@ void journal_reader_end(struct journal_reader *reader)
         mdb_txn_reset(reader->txn);
     reader->condemned = false;
     reader->active = false;
+    (void)pthread_rwlock_unlock(&reader->journal->map);
 }
 
 const struct record_meta *journal_reader_meta(const struct journal_reader *reader)
