@@ -6,7 +6,7 @@
 # Node's headers come with a Node that is not Debian's; Debian has them beside it. On Debian nginx, caddy and
 # prometheus start servers of their own; the tests need none that runs.
 set -eu
-packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libncurses-dev libxxhash-dev libmicrohttpd-dev libssl-dev"
+packages="gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev liblmdb-dev libjansson-dev libncurses-dev libxxhash-dev libmicrohttpd-dev libssl-dev libyaml-dev"
 wheel="python3-dev python3-build python3-setuptools python3-wheel python3-venv"
 case "${1:-build}" in
 build) ;;

@@ -38,7 +38,7 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
         count = split("base token store index recover", words, " ")
         for (i = 1; i <= count; i++)
             sees["cli", words[i]] = 1
-        sees["http", "base"] = sees["http", "token"] = 1
+        sees["http", "base"] = sees["http", "token"] = sees["http", "config"] = 1
         storeys["cli"] = storeys["http"] = 1
         anywhere["err.h"] = anywhere["spn_err.h"] = anywhere["wire.h"] = anywhere["sse.h"] = anywhere["utf8.h"] = 1
     }
@@ -57,6 +57,7 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
         complain("only the files of http/web include web_parts.h")
     }
     /^#include <lmdb.h>/ && storey != "store" { complain("only store includes lmdb.h") }
+    /^#include <yaml.h>/ && storey != "config" { complain("only config includes yaml.h") }
     /^#include <openssl\// && storey != "token" { complain("only token includes openssl") }
     /^#include "/ {
         name = $2

@@ -8,13 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool because(char *ret_why, const char *why)
+{
+    (void)snprintf(ret_why, OPTION_WHY_SIZE, "%s", why);
+    return false;
+}
+
 void option_fail(const char *option, const char *value, const char *why)
 {
     (void)fprintf(stderr, "%s: --%s %s: %s\n", program_invocation_short_name, option, value, why);
     exit(OPTION_EXIT_USAGE);
 }
 
-uint64_t option_number(const char *option, const char *value, uint64_t least, uint64_t most)
+bool option_read_number(const char *value, uint64_t least, uint64_t most, uint64_t *ret_number,
+                        char *ret_why)
 {
     char *end;
     errno = 0;
@@ -22,21 +29,30 @@ uint64_t option_number(const char *option, const char *value, uint64_t least, ui
     unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
     if (shift > 0)
         end++;
-    if (end == value || *end != '\0' || value[0] == '-')
-        option_fail(option, value, "not a whole number");
+    if (end == value || *end != '\0' || strspn(value, "0123456789") == 0)
+        return because(ret_why, "not a whole number");
     if (errno == ERANGE || parsed > UINT64_MAX >> shift)
-        option_fail(option, value, "too large");
+        return because(ret_why, "too large");
     uint64_t result = (uint64_t)parsed << shift;
     if (result < least || result > most) {
-        char why[96];
-        (void)snprintf(why, sizeof(why), "must be from %llu to %llu", (unsigned long long)least,
-                       (unsigned long long)most);
-        option_fail(option, value, why);
+        (void)snprintf(ret_why, OPTION_WHY_SIZE, "must be from %llu to %llu",
+                       (unsigned long long)least, (unsigned long long)most);
+        return false;
     }
-    return result;
+    *ret_number = result;
+    return true;
 }
 
-uint64_t option_duration_ms(const char *option, const char *value, uint64_t most_ms)
+uint64_t option_number(const char *option, const char *value, uint64_t least, uint64_t most)
+{
+    char why[OPTION_WHY_SIZE];
+    uint64_t number;
+    if (!option_read_number(value, least, most, &number, why))
+        option_fail(option, value, why);
+    return number;
+}
+
+bool option_read_duration_ms(const char *value, uint64_t most_ms, uint64_t *ret_ms, char *ret_why)
 {
     static const struct {
         const char *unit;
@@ -45,40 +61,57 @@ uint64_t option_duration_ms(const char *option, const char *value, uint64_t most
     char *end;
     errno = 0;
     unsigned long long parsed = strtoull(value, &end, 10);
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (end != value && value[0] != '-' && strcmp(end, units[i].unit) == 0) {
+    if (strspn(value, "0123456789") > 0)
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+            if (strcmp(end, units[i].unit) != 0)
+                continue;
             if (errno == ERANGE || parsed > most_ms / units[i].ms)
-                option_fail(option, value, "is too long");
-            return (uint64_t)parsed * units[i].ms;
+                return because(ret_why, "is too long");
+            *ret_ms = (uint64_t)parsed * units[i].ms;
+            return true;
         }
-    option_fail(option, value, "not a time such as 500ms, 90s, 30m, 12h or 7d");
+    return because(ret_why, "not a time such as 500ms, 90s, 30m, 12h or 7d");
 }
 
-void option_path(const char *option, const char *value, char *ret_path)
+uint64_t option_duration_ms(const char *option, const char *value, uint64_t most_ms)
+{
+    char why[OPTION_WHY_SIZE];
+    uint64_t ms;
+    if (!option_read_duration_ms(value, most_ms, &ms, why))
+        option_fail(option, value, why);
+    return ms;
+}
+
+bool option_read_path(const char *value, char *ret_why)
 {
     if (value[0] == '\0')
-        option_fail(option, "\"\"", "is empty");
-    if (strlen(value) >= PATH_MAX)
-        option_fail(option, value, "path is too long");
-    (void)snprintf(ret_path, PATH_MAX, "%s", value);
+        return because(ret_why, "is empty");
+    return strlen(value) < PATH_MAX || because(ret_why, "path is too long");
 }
 
-mode_t option_mode(const char *option, const char *value)
+bool option_read_mode(const char *value, mode_t *ret_mode, char *ret_why)
 {
     char *end;
     unsigned long parsed = strtoul(value, &end, 8);
-    if (value[0] == '-' || end == value || *end != '\0' || parsed > 0777)
-        option_fail(option, value, "not an octal mode from 0 to 777");
-    return (mode_t)parsed;
+    if (strspn(value, "01234567") == 0 || *end != '\0' || parsed > 0777)
+        return because(ret_why, "not an octal mode from 0 to 777");
+    *ret_mode = (mode_t)parsed;
+    return true;
 }
 
-gid_t option_group(const char *option, const char *value)
+bool option_read_group(const char *value, gid_t *ret_group, char *ret_why)
 {
     const struct group *found = getgrnam(value); /* NOLINT(concurrency-mt-unsafe) */
     size_t size = strlen(value);
-    if (found != NULL)
-        return found->gr_gid;
+    uint64_t number;
+    if (found != NULL) {
+        *ret_group = found->gr_gid;
+        return true;
+    }
     if (size == 0 || strspn(value, "0123456789") != size)
-        option_fail(option, value, "no such group");
-    return (gid_t)option_number(option, value, 0, (gid_t)-1 - UINT64_C(1));
+        return because(ret_why, "no such group");
+    if (!option_read_number(value, 0, (gid_t)-1 - UINT64_C(1), &number, ret_why))
+        return false;
+    *ret_group = (gid_t)number;
+    return true;
 }

@@ -93,7 +93,8 @@ static int spawn(struct temp_daemon *daemon, const char *program, int ready_fd)
     posix_spawnattr_t attributes;
     snprintf(data_dir, sizeof(data_dir), "--data-dir=%s", daemon->data_dir);
     snprintf(socket_dir, sizeof(socket_dir), "--socket-dir=%s", daemon->socket_dir);
-    char *argv[] = {(char[]){"sponsond"}, data_dir, socket_dir, ready, NULL};
+    char *argv[] = {(char[]){"sponsond"},    data_dir, socket_dir, ready,
+                    (char[]){"--no-config"}, NULL};
 
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);

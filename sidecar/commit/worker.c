@@ -2,6 +2,7 @@
 #include "commit/worker.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 
 #include "commit/worker_base.h"
@@ -136,7 +137,7 @@ static bool wants_commit(struct worker *worker)
 {
     if (deadline_is_set(&worker->retry))
         return false;
-    if (worker->segment || (worker->near_quota && !worker->trim_stuck) ||
+    if (worker->rule_due || worker->segment || (worker->near_quota && !worker->trim_stuck) ||
         trim_need(worker->trim) == TRIM_TO_WRITE)
         return true;
     if (!worker_has_batches(worker))
@@ -174,6 +175,17 @@ static bool is_done(const struct worker *worker)
            atomic_load_explicit(&worker->state.fatal, memory_order_relaxed) != SPN_OK;
 }
 
+static void commit(struct worker *worker)
+{
+    if (!worker->rule_due) {
+        worker_commit(worker);
+        return;
+    }
+    spn_err err = worker_write_rule(worker);
+    if (err != SPN_OK)
+        worker_fail(worker, err);
+}
+
 static void *run(void *argument)
 {
     struct worker *worker = argument;
@@ -182,13 +194,15 @@ static void *run(void *argument)
     while (!is_done(worker)) {
         pulse_turn(worker->options.pulse);
         worker_take_work(worker);
-        spn_err err = deadline_is_set(&worker->retry) ? SPN_OK : worker_take_other_work(worker);
+        spn_err err = worker->settings ? worker_take_settings(worker) : SPN_OK;
+        if (err == SPN_OK && !deadline_is_set(&worker->retry))
+            err = worker_take_other_work(worker);
         if (err != SPN_OK)
             worker_fail(worker, err);
         run_due(worker);
         read_on(worker);
         if (wants_commit(worker))
-            worker_commit(worker);
+            commit(worker);
         else if (!is_done(worker) && !has_reading(worker))
             wait_for_work(worker);
     }
@@ -200,6 +214,7 @@ static void *run(void *argument)
 
 static void release(struct worker *worker)
 {
+    free(worker->settings);
     trim_free(worker->trim);
     idle_release(&worker->idle);
     early_release(&worker->early);
@@ -210,10 +225,7 @@ static spn_err prepare(struct worker *worker)
 {
     const struct worker_options *options = &worker->options;
     uint64_t now_ns = options->clock->monotonic_ns();
-    worker_note_usage(worker);
-    worker->commit_bytes_max = WORKER_COMMIT_BYTES_MAX;
-    if (worker->commit_bytes_max > options->quota_bytes / 16)
-        worker->commit_bytes_max = options->quota_bytes / 16;
+    worker_follow_quota(worker);
     spn_err err = deadline_heap_init(&worker->heap, DEADLINES_MAX);
     if (err == SPN_OK)
         err = trim_new(&worker->trim, options->journal, options->clock);
@@ -221,7 +233,6 @@ static spn_err prepare(struct worker *worker)
         err = idle_init(&worker->idle, options->journal, options->clock, options->session_ttl_ns);
     if (err == SPN_OK)
         err = early_init(&worker->early, options->journal, options->clock);
-    worker->names_full = worker_is_names_full(worker);
     if (err != SPN_OK)
         return err;
     deadline_heap_insert(&worker->heap, &worker->round, now_ns + ROUND_FIRST_MS * MS);

@@ -51,6 +51,8 @@ struct worker_options {
     uint64_t session_ttl_ns; /* idle sessions expire after this time; 0: never */
 };
 
+struct settings;
+
 struct worker {
     struct worker_options options;
     struct commit_state state;
@@ -91,6 +93,10 @@ struct worker {
     unsigned attempts; /* at the commit that will be retried */
     uint64_t random;
     uint64_t readers_checked_ns;
+
+    struct settings *settings; /* that came and are not in force; owned, or NULL */
+    struct retention rule;     /* to be written into the database ... */
+    bool rule_due;             /* ... which is so as long as this is set */
 };
 
 /* Starts the thread. *worker must not move afterwards. SPN_E_NOMEM, SPN_E_SYSTEM. */

@@ -3,6 +3,7 @@
  *
  * worker.c is the loop: it decides what is due, and when. worker_transaction.c is one write
  * transaction, from the first batch to the commit. worker_queue.c holds the worker's pending work.
+ * worker_settings.c takes new options while it runs.
  *
  * Threads  the worker's.
  */
@@ -12,6 +13,7 @@
 #include "commit/worker.h"
 #include "mail/batch.h"
 #include "mail/mail.h"
+#include "mail/settings.h"
 
 #define MS 1000000ull
 
@@ -42,6 +44,15 @@ struct transaction {
     bool segment_done;
     size_t trimmed;
 };
+
+/* worker_settings.c */
+
+/* What follows from the quota: at the start, and whenever it changes. */
+void worker_follow_quota(struct worker *worker);
+/* Takes over the settings that came, and frees them. */
+spn_err worker_take_settings(struct worker *worker);
+/* Writes the rule of retention that is due, in a transaction of its own. */
+spn_err worker_write_rule(struct worker *worker);
 
 /* worker_queue.c */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker_queue: the worker's pending work, in order. */
 
+#include <stdlib.h>
+
 #include "commit/worker_base.h"
 #include "base/kill_point.h"
 
@@ -22,20 +24,35 @@ static void note_batch(struct worker *worker, const struct batch *batch)
         note_ends(worker);
 }
 
+static void note_work(struct worker *worker, struct message *work)
+{
+    if (work->kind == MESSAGE_BATCH)
+        note_batch(worker, (struct batch *)work);
+    else
+        worker->waited_for = true;
+    if (work->kind == MESSAGE_GENERATION)
+        note_ends(worker);
+    work->next = NULL;
+    *worker->pending_end = work;
+    worker->pending_end = &work->next;
+}
+
+/* Settings do not wait for the work before them; the newest are all of them. */
+static void note_settings(struct worker *worker, struct message *message)
+{
+    free(worker->settings);
+    worker->settings = (struct settings *)message;
+}
+
 void worker_take_work(struct worker *worker)
 {
-    struct message *taken = mailbox_take(worker->options.mailbox);
-    if (!taken)
-        return;
-    *worker->pending_end = taken;
-    for (struct message *work = taken; work; work = work->next) {
-        if (work->kind == MESSAGE_BATCH)
-            note_batch(worker, (struct batch *)work);
+    struct message *next;
+    for (struct message *work = mailbox_take(worker->options.mailbox); work; work = next) {
+        next = work->next;
+        if (work->kind == MESSAGE_SETTINGS)
+            note_settings(worker, work);
         else
-            worker->waited_for = true;
-        if (work->kind == MESSAGE_GENERATION)
-            note_ends(worker);
-        worker->pending_end = &work->next;
+            note_work(worker, work);
     }
 }
 

@@ -22,8 +22,6 @@ enum {
     EXIT_DRAINED = 0,
     EXIT_FAILED = 1,
     STOP_TIMEOUT_MS = 5000,
-    MAP_RESERVE = 128 << 20,
-    QUOTA_EVENTS = 4,            /* of the largest size */
     ACKS_HWM = 32,               /* answers on ingest.sock: 64 KiB each at most */
     READ_FRAME_MAX = 128 * 1024, /* by far the largest request is CREDIT with 4,096 grants */
     QUESTIONS_HWM = 16,          /* requests of each client that ZeroMQ holds: 2 MiB at most */
@@ -31,8 +29,7 @@ enum {
 
 /* -- start ------------------------------------------------------------------------------------- */
 
-/* Signals arrive through a descriptor. Threads that are started later inherit the mask. SIGHUP,
- * from a service reload or a closed terminal, is caught so that it does not end the daemon. */
+/* Signals arrive through a descriptor. Threads that are started later inherit the mask. */
 static bool catch_signals(struct daemon *daemon)
 {
     sigset_t set;
@@ -58,11 +55,7 @@ static void go_on(void *context)
 static bool set_retention(struct daemon *daemon)
 {
     struct record_meta meta = *journal_meta(daemon->journal);
-    const struct retention rule = {
-        .events_max = daemon->options.retention_events,
-        .bytes_max = daemon->options.retention_bytes,
-        .age_max_ns = daemon->options.retention_age_ms * 1000000u,
-    };
+    const struct retention rule = daemon_rule(&daemon->options);
     if (memcmp(&meta.retention, &rule, sizeof(rule)) == 0)
         return true;
     record_set_rule(&meta, &rule);
@@ -82,10 +75,9 @@ static bool set_retention(struct daemon *daemon)
 static bool open_journal(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
-    /* A reserve beyond the quota, so that segments and deleting always find pages to work with. */
     struct journal_options journal = {
         .dir = options->data_dir,
-        .size_max = options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE,
+        .size_max = daemon_map_bytes(options),
         .headroom_max = options->quota_bytes,
         .went_on = go_on,
         .context = daemon,
@@ -212,16 +204,6 @@ static bool bind_socket(struct daemon *daemon, const struct endpoint_options *op
                         options->name, NULL);
 }
 
-/* A full batch, or one event of the largest size, with room for the heads. The limit is larger than
- * both, so that the sender of a frame that is too large gets an error instead of a disconnect. */
-static int64_t ingest_frame_max(const struct options *options)
-{
-    int64_t event = (int64_t)options->event_data_max + WIRE_ID_MAX + WIRE_TYPE_MAX +
-                    WIRE_SESSION_MAX + WIRE_ENTRY_HEAD_SIZE;
-    int64_t entries = event > WIRE_BATCH_BYTES_MAX ? event : WIRE_BATCH_BYTES_MAX;
-    return 2 * entries + WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE;
-}
-
 static bool bind_sockets(struct daemon *daemon)
 {
     const struct options *options = &daemon->options;
@@ -233,7 +215,7 @@ static bool bind_sockets(struct daemon *daemon)
         .group = options->ingest_rights.group,
         .receive_hwm = (int)options->ingest_hwm,
         .send_hwm = ACKS_HWM,
-        .frame_max = ingest_frame_max(options),
+        .frame_max = daemon_frame_max(options),
         .handed_fd = daemon->ingest_fd,
     };
     const struct endpoint_options read = {
@@ -281,7 +263,7 @@ static bool start_sockets(struct daemon *daemon)
                                           .database = daemon->database,
                                           .frame_max = READ_FRAME_MAX,
                                           .instance = daemon->instance,
-                                          .data_max = daemon->options.event_data_max,
+                                          .data_max = &daemon->data_max,
                                           .window_max = daemon->options.window_max,
                                       });
     return daemon_check(err, "start", "reader", NULL);
@@ -330,8 +312,7 @@ static int say_end(const struct daemon *daemon, enum broker_end end, struct brok
 
 static int serve(struct daemon *daemon)
 {
-    const struct options *options = &daemon->options;
-    struct broker_options broker = {
+    daemon->broker = (struct broker_options){
         .ingest = daemon->ingest.socket,
         .watch = &daemon->watch,
         .connections = &daemon->connections_news,
@@ -349,18 +330,12 @@ static int serve(struct daemon *daemon)
         .secret = daemon->secret,
         .database = daemon->database,
         .instance = daemon->instance,
-        .data_max = options->event_data_max,
-        .frame_max = ingest_frame_max(options),
-        .queue_events_max = options->queue_events_max,
-        .queue_bytes_max = options->queue_bytes_max,
-        .row_interval_ns = options->row_interval_ms * 1000000ull,
-        .generation_bytes_max = options->quota_bytes / 8,
-        .hot_max = options->hot_sessions_max,
-        .session_ttl_ns = options->session_ttl_ms * 1000000u,
-        .producer_ttl_ns = options->producer_ttl_ms * 1000000u,
-        .producers_max = options->producers_max,
+        .frame_max = daemon_frame_max(&daemon->options),
         .stop_timeout_ns = STOP_TIMEOUT_MS * 1000000ull,
+        .reload = daemon_reload,
+        .reload_context = daemon,
     };
+    daemon_follow_options(daemon);
     daemon->watch = (struct watch){
         .journal = daemon->journal,
         .locks = {&daemon->data_lock, &daemon->socket_lock},
@@ -371,7 +346,7 @@ static int serve(struct daemon *daemon)
     };
     enum broker_end end;
     struct broker_left left;
-    spn_err err = broker_run(&broker, &daemon->state, &end, &left);
+    spn_err err = broker_run(&daemon->broker, &daemon->state, &end, &left);
     if (!daemon_check(err, "start", "broker", NULL))
         return EXIT_FAILED;
     int code = say_end(daemon, end, left);
@@ -404,18 +379,6 @@ static void stop(struct daemon *daemon)
     notify_release(&daemon->notify);
 }
 
-/* Two events of the largest size are below the mark from which the oldest are deleted, so that the
- * newest two stay. */
-static void limit_events(struct options *options)
-{
-    uint64_t data_max = options->quota_bytes / QUOTA_EVENTS;
-    if (options->event_data_max <= data_max)
-        return;
-    options->event_data_max = (uint32_t)data_max;
-    log_warning("limited", "option=--event-data-max bytes=%u reason=\"a quarter of --quota\"",
-                options->event_data_max);
-}
-
 int main(int argc, char **argv)
 {
     static struct daemon daemon = {
@@ -424,8 +387,10 @@ int main(int argc, char **argv)
         .signal_fd = -1,
         .notify = NOTIFY_INIT,
     };
-    options_parse(&daemon.options, argc, argv);
-    limit_events(&daemon.options);
+    daemon.config = options_parse(&daemon.options, argc, argv);
+    daemon_set_log(&daemon);
+    daemon_follow_options(&daemon);
+    /* not JSON, whose end would come after the signal's number */
     last_words_init("time=- level=error event=crashed reason=\"a signal: either the database is "
                     "damaged, or the program has an error\" signal=",
                     0);

@@ -4,7 +4,7 @@
  * main.c starts and stops its parts. The order matters: locks, then the database, then recovery,
  * then the worker, then the sockets. So a second daemon on the same directories touches nothing,
  * and a client that connects is served. prepare.c checks the directories, sockets.c the sockets
- * that were handed over.
+ * that were handed over. reload.c follows SIGHUP.
  *
  * Owns     everything that lives as long as the daemon; lends it to the threads.
  * Threads  the main thread, which becomes the broker's.
@@ -28,6 +28,9 @@ enum { PULSE_WORKER, PULSE_READER, DAEMON_PULSES };
 
 struct daemon {
     struct options options;
+    struct config *config; /* where they come from */
+    struct broker_options broker;
+    atomic_uint data_max; /* options_event_data, for the reader */
     struct lockfile data_lock;
     struct lockfile socket_lock;
     int signal_fd;
@@ -70,6 +73,23 @@ bool daemon_check_file(const char *dir, const char *name, mode_t kind);
 /* Whether both paths lead to one directory that is there. */
 bool daemon_same_dir(const char *a, const char *b);
 bool daemon_prepare(struct daemon *daemon);
+
+/* The size of the database's map: a reserve beyond the quota, so that segments and deleting always
+ * find pages to work with. */
+uint64_t daemon_map_bytes(const struct options *options);
+/* The largest message of ingest.sock, and whether the events of other options fit it. */
+int64_t daemon_frame_max(const struct options *options);
+bool daemon_fits_frame(const struct options *options, int64_t frame_max);
+struct retention daemon_rule(const struct options *options);
+
+/* reload.c */
+
+/* Takes over what the options say: the level and format of the log. */
+void daemon_set_log(const struct daemon *daemon);
+/* The same for what the broker and the reader have of them, from the broker's thread. */
+void daemon_follow_options(struct daemon *daemon);
+/* context: the daemon. */
+void daemon_reload(void *context);
 
 /* sockets.c */
 

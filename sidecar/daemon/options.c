@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/options.h"
 
-#include <argp.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,333 +8,346 @@
 
 #include "store/database_clock.h"
 #include "state/tracker.h"
-#include "base/option_value.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "wire.h"
 
+#define MIB (UINT64_C(1) << 20)
+#define TIME_MS_MAX (36500 * UINT64_C(86400000)) /* a century, so that sums do not overflow */
+#define AT(field) CONFIG_AT(struct options, field)
+
 enum {
-    INGEST_HWM_DEFAULT = 4, /* batches of 1 MiB or more: no other limit counts them */
-    READ_HWM_DEFAULT = 256, /* answers and deliveries that a peer that does not read can hold */
     HWM_MAX = 1 << 20,
-
-    KEY_DATA_DIR = 256,
-    KEY_SOCKET_DIR,
-    KEY_WAIT_LOCK,
-    KEY_READY_FD,
-    KEY_SOCKET_MODE,
-    KEY_SOCKET_GROUP,
-    KEY_INGEST_MODE,
-    KEY_INGEST_GROUP,
-    KEY_READ_MODE,
-    KEY_READ_GROUP,
-    KEY_QUOTA,
-    KEY_RETENTION_EVENTS,
-    KEY_RETENTION_BYTES,
-    KEY_RETENTION_AGE,
-    KEY_SESSION_TTL,
-    KEY_CLOCK_CATCH_UP_MAX,
-    KEY_HOT_SESSIONS,
-    KEY_PRODUCER_TTL,
-    KEY_PRODUCERS,
-    KEY_EVENT_DATA_MAX,
-    KEY_WINDOW,
-    KEY_QUEUE_EVENTS,
-    KEY_QUEUE_BYTES,
-    KEY_INGEST_HWM,
-    KEY_READ_HWM,
-    KEY_FLUSH_INTERVAL,
-    KEY_ROW_INTERVAL,
+    QUOTA_EVENTS = 4, /* of the largest size */
 };
 
-#define MIB (1024ull * 1024)
-#define NO_MODE ((mode_t)-1)              /* not given */
-#define TIME_MS_MAX (36500ull * 86400000) /* a hundred years, so that sums do not overflow */
+static const struct config_option table[] = {
+    CONFIG_OWN_OPTIONS(OPTIONS_FILE),
+    {.name = "data-dir",
+     .argument = "DIR",
+     .help = "Directory of the database; it must exist (default: /var/lib/sponson, or for ordinary "
+             "users $XDG_DATA_HOME/sponson, created if missing)",
+     .kind = CONFIG_PATH,
+     AT(data_dir)},
+    {.name = "socket-dir",
+     .argument = "DIR",
+     .help = "Directory of ingest.sock and read.sock; it must exist (default: /run/sponson, or for "
+             "ordinary users $XDG_RUNTIME_DIR/sponson, created if missing)",
+     .kind = CONFIG_PATH,
+     AT(socket_dir)},
+    {.name = "wait-lock",
+     .argument = "SECONDS",
+     .help = "Wait this long for another daemon on the same directories to end",
+     .fallback = "0",
+     .kind = CONFIG_NUMBER,
+     AT(wait_lock_s),
+     .most = 86400},
+    {.name = "ready-fd",
+     .argument = "N",
+     .help = "Write a line to file descriptor N when clients can connect, then close it",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_ONLY_ON_LINE,
+     .most = INT_MAX},
+    {.name = "socket-mode",
+     .argument = "OCTAL",
+     .help = "Mode of the sockets",
+     .fallback = "0660",
+     .kind = CONFIG_MODE,
+     AT(socket_mode)},
+    {.name = "socket-group",
+     .argument = "GROUP",
+     .help = "Group of the sockets, and of their directory if the daemon creates it (default: not "
+             "changed); a name or a number. Clients also need search permission on the directory: "
+             "if not all of them are in one group, the daemon creates it so that everybody has it",
+     .kind = CONFIG_GROUP,
+     AT(socket_group)},
+    {.name = "ingest-mode",
+     .argument = "OCTAL",
+     .help = "Mode of ingest.sock, through which sessions are changed (default: --socket-mode)",
+     .kind = CONFIG_MODE,
+     AT(ingest_rights.mode)},
+    {.name = "ingest-group",
+     .argument = "GROUP",
+     .help = "Group of ingest.sock (default: --socket-group)",
+     .kind = CONFIG_GROUP,
+     AT(ingest_rights.group)},
+    {.name = "read-mode",
+     .argument = "OCTAL",
+     .help = "Mode of read.sock, through which sessions are read (default: --socket-mode)",
+     .kind = CONFIG_MODE,
+     AT(read_rights.mode)},
+    {.name = "read-group",
+     .argument = "GROUP",
+     .help = "Group of read.sock (default: --socket-group)",
+     .kind = CONFIG_GROUP,
+     AT(read_rights.group)},
+    {.name = "log-level",
+     .argument = "LEVEL",
+     .help = "Least level of the lines that are logged: error, warning, info or debug",
+     .fallback = "info",
+     .kind = CONFIG_WORD,
+     .how = CONFIG_RELOADS,
+     AT(log_level),
+     .words = log_levels},
+    {.name = "log-format",
+     .argument = "FORMAT",
+     .help = "Form of the lines that are logged: logfmt (key=value) or json",
+     .fallback = "logfmt",
+     .kind = CONFIG_WORD,
+     .how = CONFIG_RELOADS,
+     AT(log_format),
+     .words = log_formats},
+    {.name = "quota",
+     .argument = "BYTES",
+     .help = "Maximum size of the database. Near it, the oldest events are deleted; then the "
+             "sessions that have been idle longest expire. The file may become a quarter and 128M "
+             "larger, since deleting needs room. K, M and G are powers of 1,024, in all options",
+     .fallback = "4G",
+     .kind = CONFIG_BYTES,
+     .how = CONFIG_RELOADS,
+     AT(quota_bytes),
+     .least = MIB,
+     .most = UINT64_C(1) << 46},
+    {.name = "retention-events",
+     .argument = "N",
+     .help = "Keep the newest N events of a session; 0: no limit",
+     .fallback = "65536",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(retention_events),
+     .most = UINT64_MAX},
+    {.name = "retention-bytes",
+     .argument = "BYTES",
+     .help = "Keep the newest BYTES of a session's data; 0: no limit",
+     .fallback = "16M",
+     .kind = CONFIG_BYTES,
+     .how = CONFIG_RELOADS,
+     AT(retention_bytes),
+     .most = UINT64_MAX},
+    {.name = "retention-age",
+     .argument = "TIME",
+     .help = "Keep events for TIME, such as 500ms, 90s, 30m, 12h, 7d; 0: no limit. A number "
+             "without a unit is in seconds, in all options that take a TIME",
+     .fallback = "0",
+     .kind = CONFIG_TIME_MS,
+     .how = CONFIG_RELOADS,
+     AT(retention_age_ms),
+     .most = TIME_MS_MAX},
+    {.name = "session-ttl",
+     .argument = "TIME",
+     .help = "A session expires when nobody has published to it for TIME; 0: never. It may expire "
+             "up to --row-interval late, because the time of its newest event is written with "
+             "that delay",
+     .fallback = "24h",
+     .kind = CONFIG_TIME_MS,
+     .how = CONFIG_RELOADS,
+     AT(session_ttl_ms),
+     .most = TIME_MS_MAX},
 
-static const struct argp_option table[] = {
-    {"data-dir", KEY_DATA_DIR, "DIR", 0,
-     "Directory of the database; it must exist (default: $SPONSON_DATA_DIR; if that is not set, "
-     "/var/lib/sponson, or for ordinary users $XDG_DATA_HOME/sponson, created if missing)",
-     0},
-    {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
-     "Directory of ingest.sock and read.sock; it must exist (default: $SPONSON_SOCKET_DIR; if that "
-     "is not set, /run/sponson, or for ordinary users $XDG_RUNTIME_DIR/sponson, created if "
-     "missing)",
-     0},
-    {"wait-lock", KEY_WAIT_LOCK, "SECONDS", 0,
-     "Wait this long for another daemon on the same directories to end (default 0)", 0},
-    {"ready-fd", KEY_READY_FD, "N", 0,
-     "Write a line to file descriptor N when clients can connect, then close it", 0},
-    {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the sockets (default 0660)", 0},
-    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
-     "Group of the sockets, and of their directory if the daemon creates it (default: not "
-     "changed); a name or a number. Clients also need search permission on the directory: if not "
-     "all of them are in one group, the daemon creates it so that everybody has it",
-     0},
-    {"ingest-mode", KEY_INGEST_MODE, "OCTAL", 0,
-     "Mode of ingest.sock, through which sessions are changed (default: --socket-mode)", 0},
-    {"ingest-group", KEY_INGEST_GROUP, "GROUP", 0, "Group of ingest.sock (default: --socket-group)",
-     0},
-    {"read-mode", KEY_READ_MODE, "OCTAL", 0,
-     "Mode of read.sock, through which sessions are read (default: --socket-mode)", 0},
-    {"read-group", KEY_READ_GROUP, "GROUP", 0, "Group of read.sock (default: --socket-group)", 0},
-    {"quota", KEY_QUOTA, "BYTES", 0,
-     "Maximum size of the database. Near it, the oldest events are deleted; then the sessions "
-     "that have been idle longest expire. The file may become a quarter and 128M larger, since "
-     "deleting needs room (default 4G; K, M and G are powers of 1,024, in all options)",
-     0},
-    {"retention-events", KEY_RETENTION_EVENTS, "N", 0,
-     "Keep the newest N events of a session (default 65536; 0: no limit)", 0},
-    {"retention-bytes", KEY_RETENTION_BYTES, "BYTES", 0,
-     "Keep the newest BYTES of a session's data (default 16M; 0: no limit)", 0},
-    {"retention-age", KEY_RETENTION_AGE, "TIME", 0,
-     "Keep events for TIME, such as 500ms, 90s, 30m, 12h, 7d; a number without a unit is in "
-     "seconds, in all options that take a TIME (default 0: no limit)",
-     0},
-    {"session-ttl", KEY_SESSION_TTL, "TIME", 0,
-     "A session expires when nobody has published to it for TIME (default 24h; 0: never). It may "
-     "expire up to --row-interval late, because the time of its newest event is written with that "
-     "delay",
-     0},
-    {"clock-catch-up-max", KEY_CLOCK_CATCH_UP_MAX, "TIME", 0,
-     "Ages include the time in which the daemon did not run. After a restart of the machine, the "
-     "wall clock gives that time. It is counted only forward, and at most TIME (default 7d; 0: not "
-     "at all)",
-     0},
-    {"hot-sessions", KEY_HOT_SESSIONS, "N", 0,
-     "Approximate number of sessions whose state is held in memory (default 131072)", 0},
-    {"producer-ttl", KEY_PRODUCER_TTL, "TIME", 0,
-     "Forget a producer id when nothing was received from it for TIME (default 7d; 0: never)", 0},
-    {"producers", KEY_PRODUCERS, "N", 0, "Maximum number of known producer ids (default 65536)", 0},
-    {"event-data-max", KEY_EVENT_DATA_MAX, "BYTES", 0,
-     "Maximum size of an event's data (default 4M, at most 16M and a quarter of --quota)", 0},
-    {"window", KEY_WINDOW, "IDS", 0,
-     "Number of recent ids per session among which duplicates are found (default 128, at most "
-     "16384)",
-     0},
-    {"queue-events", KEY_QUEUE_EVENTS, "N", 0,
-     "High-water mark of the queue to disk, in events (default 65536)", 0},
-    {"queue-bytes", KEY_QUEUE_BYTES, "BYTES", 0,
-     "High-water mark of the queue to disk, in bytes (default 64 MiB)", 0},
-    {"ingest-hwm", KEY_INGEST_HWM, "N", 0,
-     "ZeroMQ's high-water mark of ingest.sock, in batches from each client (default 4)", 0},
-    {"read-hwm", KEY_READ_HWM, "N", 0,
-     "ZeroMQ's high-water mark of read.sock, in requests from, and answers to, each client "
-     "(default 256)",
-     0},
-    {"flush-interval", KEY_FLUSH_INTERVAL, "MS", 0,
-     "How long a commit may be delayed if no producer waits for its events (default 100)", 0},
-    {"row-interval", KEY_ROW_INTERVAL, "MS", 0,
-     "How long the index may lag behind the log (default 60000)", 0},
-    {0},
+    {.name = "clock-catch-up-max",
+     .argument = "TIME",
+     .help = "Ages include the time in which the daemon did not run. After a restart of the "
+             "machine, the wall clock gives that time. It is counted only forward, and at most "
+             "TIME; 0: not at all",
+     .fallback = "7d",
+     .kind = CONFIG_TIME_MS,
+     .how = CONFIG_RELOADS,
+     AT(clock_catch_up_max_ms),
+     .most = TIME_MS_MAX},
+    {.name = "hot-sessions",
+     .argument = "N",
+     .help = "Approximate number of sessions whose state is held in memory",
+     .fallback = "131072",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(hot_sessions_max),
+     .least = 1,
+     .most = 1 << 30},
+    {.name = "producer-ttl",
+     .argument = "TIME",
+     .help = "Forget a producer id when nothing was received from it for TIME; 0: never",
+     .fallback = "7d",
+     .kind = CONFIG_TIME_MS,
+     .how = CONFIG_RELOADS,
+     AT(producer_ttl_ms),
+     .most = TIME_MS_MAX},
+    {.name = "producers",
+     .argument = "N",
+     .help = "Maximum number of known producer ids",
+     .fallback = "65536",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(producers_max),
+     .least = 1,
+     .most = 1 << 24},
+    {.name = "event-data-max",
+     .argument = "BYTES",
+     .help = "Maximum size of an event's data, at most 16M and a quarter of --quota. A reload can "
+             "raise it up to about double",
+     .fallback = "4M",
+     .kind = CONFIG_BYTES,
+     .how = CONFIG_RELOADS,
+     AT(event_data_max),
+     .least = 1,
+     .most = WIRE_EVENT_DATA_MAX},
+    {.name = "window",
+     .argument = "IDS",
+     .help = "Number of recent ids per session among which duplicates are found, at most 16384",
+     .fallback = "128",
+     .kind = CONFIG_NUMBER,
+     AT(window_max),
+     .least = 1,
+     .most = TRACKER_WINDOW_MAX},
+    {.name = "queue-events",
+     .argument = "N",
+     .help = "High-water mark of the queue to disk, in events",
+     .fallback = "65536",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(queue_events_max),
+     .least = 1,
+     .most = 1 << 24},
+    {.name = "queue-bytes",
+     .argument = "BYTES",
+     .help = "High-water mark of the queue to disk, in bytes",
+     .fallback = "64M",
+     .kind = CONFIG_BYTES,
+     .how = CONFIG_RELOADS,
+     AT(queue_bytes_max),
+     .least = 1,
+     .most = UINT64_C(1) << 36},
+    {.name = "ingest-hwm",
+     .argument = "N",
+     .help = "ZeroMQ's high-water mark of ingest.sock, in batches from each client",
+     .fallback = "4", /* of 1 MiB or more: no other limit counts them */
+     .kind = CONFIG_NUMBER,
+     AT(ingest_hwm),
+     .least = 1,
+     .most = HWM_MAX},
+    {.name = "read-hwm",
+     .argument = "N",
+     .help = "ZeroMQ's high-water mark of read.sock, in requests from, and answers to, each client",
+     .fallback = "256", /* what a peer that does not read can hold */
+     .kind = CONFIG_NUMBER,
+     AT(read_hwm),
+     .least = 1,
+     .most = HWM_MAX},
+    {.name = "flush-interval",
+     .argument = "MS",
+     .help = "How long a commit may be delayed if no producer waits for its events, in "
+             "milliseconds",
+     .fallback = "100",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(flush_interval_ms),
+     .most = 60000},
+    {.name = "row-interval",
+     .argument = "MS",
+     .help = "How long the index may lag behind the log, in milliseconds",
+     .fallback = "60000",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(row_interval_ms),
+     .least = 1,
+     .most = 86400000},
 };
 
-static void set_group(struct socket_rights *rights, const char *option, const char *value)
+/* Two events of the largest size are below the mark from which the oldest are deleted, so that the
+ * newest two stay. */
+uint32_t options_event_data(const struct options *options)
 {
-    rights->group = option_group(option, value);
-    rights->group_option = option;
+    uint64_t data_max = options->quota_bytes / QUOTA_EVENTS;
+    return data_max < options->event_data_max ? (uint32_t)data_max : options->event_data_max;
 }
 
-/* Options of one socket, and of both: the former prevail, in whatever order they come. */
-struct given {
-    struct options *options;
-    struct socket_rights both;
-};
+/* -- defaults that are not in the table ---------------------------------------------------------
+ */
 
-static error_t parse_rights(int key, const char *value, struct given *given)
+/* Root's directory, or the user's own. */
+static void directory_default(struct config *config, const char *name, const char *system,
+                              const char *xdg, const char *home_part)
 {
-    struct options *options = given->options;
-    switch (key) {
-    case KEY_SOCKET_MODE:
-        given->both.mode = option_mode("socket-mode", value);
-        return 0;
-    case KEY_SOCKET_GROUP:
-        set_group(&given->both, "socket-group", value);
-        return 0;
-    case KEY_INGEST_MODE:
-        options->ingest_rights.mode = option_mode("ingest-mode", value);
-        return 0;
-    case KEY_INGEST_GROUP:
-        set_group(&options->ingest_rights, "ingest-group", value);
-        return 0;
-    case KEY_READ_MODE:
-        options->read_rights.mode = option_mode("read-mode", value);
-        return 0;
-    case KEY_READ_GROUP:
-        set_group(&options->read_rights, "read-group", value);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static void complete_rights(struct socket_rights *rights, const struct socket_rights *both)
-{
-    if (rights->mode == NO_MODE)
-        rights->mode = both->mode;
-    if (rights->group == OPTIONS_NO_GROUP) {
-        rights->group = both->group;
-        rights->group_option = both->group_option;
-    }
-}
-
-static error_t parse_limit(int key, const char *value, struct options *options)
-{
-    switch (key) {
-    case KEY_QUOTA:
-        options->quota_bytes = option_number("quota", value, MIB, 1ull << 46);
-        return 0;
-    case KEY_RETENTION_EVENTS:
-        options->retention_events = option_number("retention-events", value, 0, UINT64_MAX);
-        return 0;
-    case KEY_RETENTION_BYTES:
-        options->retention_bytes = option_number("retention-bytes", value, 0, UINT64_MAX);
-        return 0;
-    case KEY_RETENTION_AGE:
-        options->retention_age_ms = option_duration_ms("retention-age", value, TIME_MS_MAX);
-        return 0;
-    case KEY_SESSION_TTL:
-        options->session_ttl_ms = option_duration_ms("session-ttl", value, TIME_MS_MAX);
-        return 0;
-    case KEY_CLOCK_CATCH_UP_MAX:
-        options->clock_catch_up_max_ms =
-            option_duration_ms("clock-catch-up-max", value, TIME_MS_MAX);
-        return 0;
-    case KEY_HOT_SESSIONS:
-        options->hot_sessions_max = (uint32_t)option_number("hot-sessions", value, 1, 1u << 30);
-        return 0;
-    case KEY_PRODUCER_TTL:
-        options->producer_ttl_ms = option_duration_ms("producer-ttl", value, TIME_MS_MAX);
-        return 0;
-    case KEY_PRODUCERS:
-        options->producers_max = (uint32_t)option_number("producers", value, 1, 1u << 24);
-        return 0;
-    case KEY_EVENT_DATA_MAX:
-        options->event_data_max =
-            (uint32_t)option_number("event-data-max", value, 1, WIRE_EVENT_DATA_MAX);
-        return 0;
-    case KEY_WINDOW:
-        options->window_max = (uint16_t)option_number("window", value, 1, TRACKER_WINDOW_MAX);
-        return 0;
-    case KEY_QUEUE_EVENTS:
-        options->queue_events_max = (uint32_t)option_number("queue-events", value, 1, 1u << 24);
-        return 0;
-    case KEY_QUEUE_BYTES:
-        options->queue_bytes_max = option_number("queue-bytes", value, 1, 1ull << 36);
-        return 0;
-    case KEY_INGEST_HWM:
-        options->ingest_hwm = (uint32_t)option_number("ingest-hwm", value, 1, HWM_MAX);
-        return 0;
-    case KEY_READ_HWM:
-        options->read_hwm = (uint32_t)option_number("read-hwm", value, 1, HWM_MAX);
-        return 0;
-    case KEY_FLUSH_INTERVAL:
-        options->flush_interval_ms = (uint32_t)option_number("flush-interval", value, 0, 60000);
-        return 0;
-    case KEY_ROW_INTERVAL:
-        options->row_interval_ms = (uint32_t)option_number("row-interval", value, 1, 86400000);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    struct given *given = state->input;
-    struct options *options = given->options;
-    switch (key) {
-    case KEY_DATA_DIR:
-        option_path("data-dir", value, options->data_dir);
-        options->data_dir_default = false;
-        return 0;
-    case KEY_SOCKET_DIR:
-        option_path("socket-dir", value, options->socket_dir);
-        options->socket_dir_default = false;
-        return 0;
-    case KEY_WAIT_LOCK:
-        options->wait_lock_s = (unsigned)option_number("wait-lock", value, 0, 86400);
-        return 0;
-    case KEY_READY_FD:
-        options->ready_fd = (int)option_number("ready-fd", value, 0, INT_MAX);
-        if (fcntl(options->ready_fd, F_GETFD) < 0)
-            option_fail("ready-fd", value, "not open");
-        return 0;
-    case ARGP_KEY_ARG:
-        fprintf(stderr, "sponsond: unexpected argument: %s\n", value);
-        exit(OPTION_EXIT_USAGE);
-    case ARGP_KEY_END:
-        complete_rights(&options->ingest_rights, &given->both);
-        complete_rights(&options->read_rights, &given->both);
-        return 0;
-    default:
-        return parse_limit(key, value, options) == 0 ? 0 : parse_rights(key, value, given);
-    }
-}
-
-/* The directory from the environment, or root's, or the user's own. True: it is a default. */
-static bool directory_default(const char *variable, const char *system, const char *xdg,
-                              const char *home_part, char *ret_path)
-{
-    const char *value = getenv(variable);
-    if (value && value[0] != '\0' && strlen(value) < PATH_MAX) {
-        snprintf(ret_path, PATH_MAX, "%s", value);
-        return false;
-    }
+    char path[PATH_MAX];
     const char *base = getenv(xdg);
     const char *home = getenv("HOME");
     if (geteuid() == 0 || ((!base || !base[0]) && (!home_part || !home)))
-        snprintf(ret_path, PATH_MAX, "%s", system);
+        (void)snprintf(path, sizeof(path), "%s", system);
     else if (base && base[0])
-        snprintf(ret_path, PATH_MAX, "%s/sponson", base);
+        (void)snprintf(path, sizeof(path), "%s/sponson", base);
     else
-        snprintf(ret_path, PATH_MAX, "%s/%s/sponson", home, home_part);
-    return true;
+        (void)snprintf(path, sizeof(path), "%s/%s/sponson", home, home_part);
+    config_set_default(config, name, path);
 }
 
-void options_parse(struct options *ret_options, int argc, char **argv)
+static void set_defaults(struct config *config)
 {
-    static const struct argp argp = {
-        .options = table,
-        .parser = parse,
-        .doc =
-            "Store event streams: receive server-sent events over a Unix socket, acknowledge them "
-            "when they are on disk, and return them to readers.\v"
-            "SIGTERM and SIGINT stop the daemon: it accepts no more events, and has 5 s to write "
-            "the accepted ones to disk. The log reports the result. A second signal of either kind "
-            "ends it at once. SIGHUP is ignored, with a line in the log.\n\n"
-            "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, or ended at "
-            "once by a second signal, 2 usage.",
-    };
-    argp_program_version = "sponsond " SPONSON_VERSION;
-    argp_err_exit_status = OPTION_EXIT_USAGE;
-    *ret_options = (struct options){
-        .ready_fd = -1,
-        .ingest_rights = {.mode = NO_MODE, .group = OPTIONS_NO_GROUP},
-        .read_rights = {.mode = NO_MODE, .group = OPTIONS_NO_GROUP},
-        .quota_bytes = 4096 * MIB,
-        .retention_events = 65536,
-        .retention_bytes = 16 * MIB,
-        .session_ttl_ms = 24 * 3600 * 1000ull,
-        .clock_catch_up_max_ms = CLOCK_CATCH_UP_MAX_MS,
-        .hot_sessions_max = 131072,
-        .producer_ttl_ms = 7 * 86400000ull,
-        .producers_max = 65536,
-        .event_data_max = WIRE_EVENT_DATA_DEFAULT,
-        .window_max = TRACKER_WINDOW_DEFAULT,
-        .queue_events_max = 65536,
-        .queue_bytes_max = 64 * MIB,
-        .ingest_hwm = INGEST_HWM_DEFAULT,
-        .read_hwm = READ_HWM_DEFAULT,
-        .flush_interval_ms = 100,
-        .row_interval_ms = 60000,
-    };
-    ret_options->data_dir_default =
-        directory_default("SPONSON_DATA_DIR", "/var/lib/sponson", "XDG_DATA_HOME", ".local/share",
-                          ret_options->data_dir);
-    ret_options->socket_dir_default = directory_default(
-        "SPONSON_SOCKET_DIR", "/run/sponson", "XDG_RUNTIME_DIR", NULL, ret_options->socket_dir);
-    struct given given = {.options = ret_options,
-                          .both = {.mode = 0660, .group = OPTIONS_NO_GROUP}};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &given) != 0)
-        exit(OPTION_EXIT_USAGE);
+    directory_default(config, "data-dir", "/var/lib/sponson", "XDG_DATA_HOME", ".local/share");
+    directory_default(config, "socket-dir", "/run/sponson", "XDG_RUNTIME_DIR", NULL);
+}
+
+/* Options of one socket prevail over those of both, wherever they come from. */
+static void follow_both(struct config *config)
+{
+    config_set_default(config, "ingest-mode", config_text(config, "socket-mode"));
+    config_set_default(config, "read-mode", config_text(config, "socket-mode"));
+    config_set_default(config, "ingest-group", config_text(config, "socket-group"));
+    config_set_default(config, "read-group", config_text(config, "socket-group"));
+}
+
+/* -- one struct ---------------------------------------------------------------------------------
+ */
+
+static const char *group_option(const struct config *config, const char *own)
+{
+    return config_layer_of(config, own) == CONFIG_DEFAULT ? "socket-group" : own;
+}
+
+static bool is_default(const struct config *config, const char *name, const char *path)
+{
+    const struct config_given *given =
+        &config->given[CONFIG_DEFAULT][config_index(config->program, name)];
+    return given->count > 0 && strcmp(given->texts[0], path) == 0;
+}
+
+static void complete(struct config *config, void *ret_options)
+{
+    struct options *options = ret_options;
+    follow_both(config);
+    *options = (struct options){.ready_fd = -1};
+    config_apply(config, options);
+    options->data_dir_default = is_default(config, "data-dir", options->data_dir);
+    options->socket_dir_default = is_default(config, "socket-dir", options->socket_dir);
+    options->ingest_rights.group_option = group_option(config, "ingest-group");
+    options->read_rights.group_option = group_option(config, "read-group");
+}
+
+static const struct config_program program = {
+    .name = "sponsond",
+    .version = "sponsond " SPONSON_VERSION,
+    .prefix = "SPONSON_",
+    .file = OPTIONS_FILE,
+    .doc = "Store event streams: receive server-sent events over a Unix socket, acknowledge them "
+           "when they are on disk, and return them to readers.\v"
+           "SIGTERM and SIGINT stop the daemon: it accepts no more events, and has 5 s to write "
+           "the accepted ones to disk. The log reports the result. A second signal of either kind "
+           "ends it at once.\n\n"
+           "Exit codes: 0 stopped by a signal with everything on disk, 1 failure, or ended at "
+           "once by a second signal, 2 usage: an option of the command line, the environment or "
+           "the configuration file is wrong.",
+    .options = table,
+    .count = sizeof(table) / sizeof(table[0]),
+    .defaults = set_defaults,
+    .complete = complete,
+};
+
+const struct config_program *options_program(void)
+{
+    return &program;
+}
+
+struct config *options_parse(struct options *ret_options, int argc, char **argv)
+{
+    struct config *config = config_start(&program, ret_options, argc, argv);
+    ret_options->ready_fd = config_descriptor(config, "ready-fd");
+    return config;
 }

@@ -11,6 +11,9 @@
 #include "base/own_files.h"
 #include "daemon/main_base.h"
 #include "err.h"
+#include "wire.h"
+
+enum { MAP_RESERVE = 128 << 20 };
 
 /* Logs an error with its subject and reason. True: there is no error. */
 static bool check_thing(spn_err err, const char *event, const char *key, const char *thing,
@@ -196,6 +199,40 @@ bool daemon_same_dir(const char *a, const char *b)
     struct stat status[2];
     return stat(a, &status[0]) == 0 && stat(b, &status[1]) == 0 &&
            status[0].st_dev == status[1].st_dev && status[0].st_ino == status[1].st_ino;
+}
+
+uint64_t daemon_map_bytes(const struct options *options)
+{
+    return options->quota_bytes + options->quota_bytes / 4 + MAP_RESERVE;
+}
+
+/* What a full batch has, or one event of the largest size. */
+static int64_t entries_max(const struct options *options)
+{
+    int64_t event = (int64_t)options_event_data(options) + WIRE_ID_MAX + WIRE_TYPE_MAX +
+                    WIRE_SESSION_MAX + WIRE_ENTRY_HEAD_SIZE;
+    return event > WIRE_BATCH_BYTES_MAX ? event : WIRE_BATCH_BYTES_MAX;
+}
+
+/* The limit is larger than what is needed, so that the sender of a frame that is too large gets an
+ * error instead of a disconnect. */
+int64_t daemon_frame_max(const struct options *options)
+{
+    return 2 * entries_max(options) + WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE;
+}
+
+bool daemon_fits_frame(const struct options *options, int64_t frame_max)
+{
+    return entries_max(options) + WIRE_HEADER_SIZE + WIRE_BATCH_HEAD_SIZE <= frame_max;
+}
+
+struct retention daemon_rule(const struct options *options)
+{
+    return (struct retention){
+        .events_max = options->retention_events,
+        .bytes_max = options->retention_bytes,
+        .age_max_ns = options->retention_age_ms * 1000000u,
+    };
 }
 
 bool daemon_prepare(struct daemon *daemon)

@@ -230,8 +230,8 @@ static bool has_admin(const struct doors *doors)
  * where requests come in. */
 static bool open_beside(struct opening *opening, const struct http_options *options)
 {
-    if (options->listen_count > 0)
-        return fail(opening, options->listen[0],
+    if (options->listen.count > 0)
+        return fail(opening, options->listen.items[0],
                     "sockets were handed over (LISTEN_FDS): " ONLY_HANDED_OVER);
     if (options->admin_listen == NULL)
         return true;
@@ -244,8 +244,8 @@ static bool open_all(struct opening *opening, const struct http_options *options
 {
     if (options->socket[0] != '\0' && !open_unix(opening, options))
         return false;
-    for (size_t i = 0; i < options->listen_count; i++)
-        if (!open_tcp(opening, options, options->listen[i], false))
+    for (size_t i = 0; i < options->listen.count; i++)
+        if (!open_tcp(opening, options, options->listen.items[i], false))
             return false;
     if (options->admin_listen != NULL && !open_tcp(opening, options, options->admin_listen, true))
         return false;

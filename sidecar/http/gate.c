@@ -68,10 +68,10 @@ static bool check_origin(struct route *route)
     const struct http_options *options = route->gateway->options;
     const struct web_door *door = exchange_door(route->exchange);
     const struct origin_rules rules = {
-        .origins = options->origins,
-        .origin_count = door->is_admin ? 0 : options->origins_count,
-        .hosts = options->hosts,
-        .host_count = options->hosts_count,
+        .origins = options->origins.items,
+        .origin_count = door->is_admin ? 0 : options->origins.count,
+        .hosts = options->hosts.items,
+        .host_count = options->hosts.count,
         .listen = door->is_tcp ? door->host : NULL,
     };
     const struct origin_request request = {

@@ -29,6 +29,12 @@ enum {
     MAPPED_MIN = 128 * 1024, /* bytes of a block that goes back to the system when it is freed */
 };
 
+/* The options in force, and where they came from when the gateway started. */
+struct running {
+    struct http_options *options;
+    struct config *config;
+};
+
 #define STOP_NS UINT64_C(5000000000) /* for what is being published; streams need less */
 
 static int open_signals(void)
@@ -65,9 +71,17 @@ static void say_ready(const struct http_options *options, const struct doors *do
     (void)close(options->ready_fd);
 }
 
-/* A file that is wrong changes nothing. */
-static void reload(struct gateway *gateway, const struct doors *doors)
+static void set_log(const struct http_options *options)
 {
+    log_set((enum log_level)options->log_level, (enum log_format)options->log_format);
+}
+
+/* A file that is wrong changes nothing. Most options are looked at whenever they are used. */
+static void reload(struct gateway *gateway, const struct doors *doors, struct running *running)
+{
+    static struct http_options fresh;
+    if (config_reload(running->config, running->options, &fresh, NULL, NULL))
+        set_log(running->options);
     admin_print(gateway, doors->list, doors->count);
     char why[512];
     char quoted[LOG_QUOTED_MAX];
@@ -84,7 +98,7 @@ static void reload(struct gateway *gateway, const struct doors *doors)
 
 /* Returns the signal that ends the gateway; 0: an error did. */
 static int serve(struct gateway *gateway, const struct doors *doors, int signals,
-                 struct service *service)
+                 struct service *service, struct running *running)
 {
     for (;;) {
         bool has_signal;
@@ -101,7 +115,7 @@ static int serve(struct gateway *gateway, const struct doors *doors, int signals
         if (info.ssi_signo != SIGHUP)
             return (int)info.ssi_signo;
         service_reloading(service);
-        reload(gateway, doors);
+        reload(gateway, doors, running);
         service_reloaded(service);
     }
 }
@@ -131,7 +145,8 @@ int main(int argc, char **argv)
     struct doors doors;
     char detail[512] = "";
     char quoted[LOG_QUOTED_MAX];
-    options_parse(&options, argc, argv);
+    struct config *config = options_parse(&options, argc, argv);
+    set_log(&options);
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_MIN); /* else it grows with the blocks that are freed */
     if (!head_guard_init(raise_limit()))
         return EXIT_FAILED;
@@ -161,7 +176,7 @@ int main(int argc, char **argv)
     admin_print(&gateway, doors.list, doors.count);
     say_ready(&options, &doors);
     service_ready(&service, &gateway);
-    int ended_by = serve(&gateway, &doors, signals, &service);
+    int ended_by = serve(&gateway, &doors, signals, &service, &(struct running){&options, config});
     service_stopping(&service);
     if (ended_by != 0)
         stop(&gateway, signals);

@@ -1,346 +1,340 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/options.h"
 
-#include <argp.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/option_value.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "http/origin.h"
 
-#define MS UINT64_C(1000000)
-#define KIB ((size_t)1024)
-#define SECOND_MS UINT64_C(1000)
-#define DAY_MS UINT64_C(86400000)
+#define KIB UINT64_C(1024)
+#define YEAR_MS (365 * UINT64_C(86400000))
+#define AT(field) CONFIG_AT(struct http_options, field)
 
-enum {
-    KEY_SOCKET = 256,
-    KEY_NO_SOCKET,
-    KEY_SOCKET_MODE,
-    KEY_SOCKET_GROUP,
-    KEY_SOCKET_DIR,
-    KEY_LISTEN,
-    KEY_ADMIN_LISTEN,
-    KEY_KEY_FILE,
-    KEY_STATE_DIR,
-    KEY_INSECURE_LOOPBACK,
-    KEY_ALLOW_ORIGIN,
-    KEY_HOST,
-    KEY_CONNECTIONS,
-    KEY_READERS_PER_SESSION,
-    KEY_READERS_PER_TOKEN,
-    KEY_HEADER_LIMIT,
-    KEY_BODY_LIMIT,
-    KEY_MEMORY,
-    KEY_WINDOW,
-    KEY_HEADER_TIMEOUT,
-    KEY_BODY_IDLE,
-    KEY_BODY_RATE,
-    KEY_HEARTBEAT,
-    KEY_STALL,
-    KEY_WAIT_UNKNOWN,
-    KEY_VERDICT_WAIT,
-    KEY_MAX_AGE,
-    KEY_LONG_POLL,
-    KEY_PUBLISH_TIMEOUT,
-    KEY_ASK_TIMEOUT,
-    KEY_ACCESS_LOG,
-    KEY_READY_FD,
+static bool is_origin(const char *value, const char **why)
+{
+    *why = "is not scheme://host[:port] in lower case";
+    return origin_is_valid(value);
+}
+
+static const struct config_option table[] = {
+    CONFIG_OWN_OPTIONS(OPTIONS_FILE),
+    {.name = "socket",
+     .argument = "PATH",
+     .help =
+         "Unix socket to listen on; its directory must exist (default: "
+         "/run/sponson-http/http.sock, or for ordinary users $XDG_RUNTIME_DIR/sponson-http.sock)",
+     .kind = CONFIG_PATH,
+     AT(socket)},
+    {.name = "no-socket",
+     .help = "Do not listen on a Unix socket",
+     .kind = CONFIG_FLAG,
+     AT(no_socket)},
+    {.name = "socket-mode",
+     .argument = "OCTAL",
+     .help = "Mode of the Unix socket",
+     .fallback = "0660",
+     .kind = CONFIG_MODE,
+     AT(socket_mode)},
+    {.name = "socket-group",
+     .argument = "GROUP",
+     .help = "Group of the Unix socket (default: not changed)",
+     .kind = CONFIG_GROUP,
+     AT(socket_group)},
+    {.name = "socket-dir",
+     .argument = "DIR",
+     .help = "Directory of the daemon's sockets (default: as for every client of the daemon)",
+     .kind = CONFIG_TEXT,
+     AT(socket_dir),
+     .variable = "SPONSON_SOCKET_DIR"},
+    {.name = "listen",
+     .argument = "ADDRESS:PORT",
+     .help = "Listen on TCP too. Every user of this host can reach it, so it needs --key-file. Up "
+             "to 8 times",
+     .kind = CONFIG_LIST,
+     AT(listen),
+     .most = LISTEN_MAX},
+    {.name = "insecure-loopback",
+     .help = "Take requests without a token on TCP, if all addresses are on loopback. Only for "
+             "trying it",
+     .kind = CONFIG_FLAG,
+     AT(insecure_loopback)},
+    {.name = "admin-listen",
+     .argument = "ADDRESS:PORT",
+     .help = "Serve health, metrics and the page there",
+     .kind = CONFIG_TEXT,
+     AT(admin_listen)},
+    {.name = "key-file",
+     .argument = "FILE",
+     .help = "Keys of signed URLs and tokens. SIGHUP reads the file again",
+     .kind = CONFIG_TEXT,
+     AT(key_file)},
+    {.name = "state-dir",
+     .argument = "DIR",
+     .help =
+         "Keep the id of the gateway's producers there, so that a gateway that is killed and "
+         "started again occupies no further place at the daemon. One gateway at a time may use it",
+     .kind = CONFIG_TEXT,
+     AT(state_dir)},
+    {.name = "allow-origin",
+     .argument = "ORIGIN",
+     .help = "Pages of this origin, such as https://app.example, may send requests. Up to 64 times",
+     .kind = CONFIG_LIST,
+     AT(origins),
+     .most = ORIGINS_MAX,
+     .check = is_origin},
+    {.name = "host",
+     .argument = "NAME",
+     .help = "Take requests for this host too. Up to 64 times",
+     .kind = CONFIG_LIST,
+     AT(hosts),
+     .most = ORIGINS_MAX},
+    {.name = "connections",
+     .argument = "N",
+     .help = "Most connections of each listening socket; a tenth is kept for requests that are no "
+             "streams",
+     .fallback = "20000",
+     .kind = CONFIG_NUMBER,
+     AT(connections_max),
+     .least = 10,
+     .most = 1000000},
+    {.name = "readers-per-session",
+     .argument = "N",
+     .help = "Most streams of one session. One more is ended at once, and comes back later; 0: no "
+             "limit",
+     .fallback = "0",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(readers_per_session),
+     .most = 1000000},
+    {.name = "readers-per-token",
+     .argument = "N",
+     .help = "The same for each token; 0: no limit",
+     .fallback = "1000",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_RELOADS,
+     AT(readers_per_token),
+     .most = 1000000},
+    {.name = "header-limit",
+     .argument = "BYTES",
+     .help = "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each "
+             "connection may take so much memory",
+     .fallback = "4K",
+     .kind = CONFIG_BYTES,
+     AT(header_limit),
+     .least = KIB,
+     .most = 32 * KIB},
+    {.name = "body-limit",
+     .argument = "BYTES",
+     .help = "Most bytes of a body that is not an event stream",
+     .fallback = "8M",
+     .kind = CONFIG_BYTES,
+     .how = CONFIG_RELOADS,
+     AT(body_max),
+     .least = KIB,
+     .most = 1024 * KIB * KIB},
+    {.name = "memory",
+     .argument = "BYTES",
+     .help = "Most bytes that requests hold in all, each of more than 8K: half for bodies, a "
+             "quarter for answers, a quarter for texts of streams. Beyond it requests are answered "
+             "with 503, and a stream waits; 16M to 1024G",
+     .fallback = "512M",
+     .kind = CONFIG_BYTES,
+     AT(memory_max),
+     .least = 16 * KIB * KIB,
+     .most = 1024 * KIB * KIB * KIB},
+    {.name = "window",
+     .argument = "BYTES",
+     .help = "Bytes that may wait for each stream",
+     .fallback = "16K",
+     .kind = CONFIG_BYTES,
+     .how = CONFIG_RELOADS,
+     AT(window_bytes),
+     .least = KIB,
+     .most = 64 * KIB * KIB},
+    {.name = "header-timeout",
+     .argument = "TIME",
+     .help = "Longest time for the head of a request; TIME is such as 500ms, 90s, 30m",
+     .fallback = "10s",
+     .kind = CONFIG_TIME_NS,
+     AT(header_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "body-idle",
+     .argument = "TIME",
+     .help = "Longest silence in a body",
+     .fallback = "60s",
+     .kind = CONFIG_TIME_NS,
+     AT(body_idle_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "body-rate",
+     .argument = "BYTES",
+     .help =
+         "Fewest bytes a second of a body that is not an event stream, in each --body-idle; 0: any",
+     .fallback = "100",
+     .kind = CONFIG_BYTES,
+     AT(body_rate),
+     .most = 1024 * KIB * KIB},
+    {.name = "heartbeat",
+     .argument = "TIME",
+     .help = "Send a comment after so much silence on a stream",
+     .fallback = "15s",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(heartbeat_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "stall",
+     .argument = "TIME",
+     .help = "Cut a stream whose peer has taken nothing for so long",
+     .fallback = "60s",
+     .kind = CONFIG_TIME_NS,
+     AT(stall_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "wait-unknown",
+     .argument = "TIME",
+     .help = "How long a stream waits for a session that does not exist",
+     .fallback = "60s",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(wait_unknown_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "verdict-wait",
+     .argument = "TIME",
+     .help = "How long the answer of a stream waits for the daemon",
+     .fallback = "1s",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(verdict_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "max-age",
+     .argument = "TIME",
+     .help = "End streams after about so long, so that they come back elsewhere; 0: never",
+     .fallback = "0",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(max_age_ns),
+     .most = YEAR_MS},
+    {.name = "long-poll",
+     .argument = "TIME",
+     .help = "How long a long poll of a Durable Stream waits for data",
+     .fallback = "20s",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(long_poll_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "publish-timeout",
+     .argument = "TIME",
+     .help = "How long a request that publishes waits for the daemon's answer",
+     .fallback = "30s",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(publish_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "ask-timeout",
+     .argument = "TIME",
+     .help = "How long any other request waits for the daemon's answer",
+     .fallback = "10s",
+     .kind = CONFIG_TIME_NS,
+     .how = CONFIG_RELOADS,
+     AT(ask_ns),
+     .least = 1,
+     .most = YEAR_MS},
+    {.name = "access-log",
+     .help = "Write a line to stderr for each request that is over: method, path without query, "
+             "status, bytes, milliseconds",
+     .kind = CONFIG_FLAG,
+     AT(access_log)},
+    {.name = "log-level",
+     .argument = "LEVEL",
+     .help = "Least level of the lines that are logged: error, warning, info or debug",
+     .fallback = "info",
+     .kind = CONFIG_WORD,
+     .how = CONFIG_RELOADS,
+     AT(log_level),
+     .words = log_levels},
+    {.name = "log-format",
+     .argument = "FORMAT",
+     .help = "Form of the lines that are logged: logfmt (key=value) or json",
+     .fallback = "logfmt",
+     .kind = CONFIG_WORD,
+     .how = CONFIG_RELOADS,
+     AT(log_format),
+     .words = log_formats},
+    {.name = "ready-fd",
+     .argument = "N",
+     .help = "Write a line to file descriptor N when requests are taken, then close it",
+     .kind = CONFIG_NUMBER,
+     .how = CONFIG_ONLY_ON_LINE,
+     .most = INT_MAX},
 };
 
-static const struct argp_option table[] = {
-    {"socket", KEY_SOCKET, "PATH", 0,
-     "Unix socket to listen on; its directory must exist (default: $SPONSON_HTTP_SOCKET; if that "
-     "is "
-     "not set, /run/sponson-http/http.sock, or for ordinary users "
-     "$XDG_RUNTIME_DIR/sponson-http.sock)",
-     0},
-    {"no-socket", KEY_NO_SOCKET, NULL, 0, "Do not listen on a Unix socket", 0},
-    {"socket-mode", KEY_SOCKET_MODE, "OCTAL", 0, "Mode of the Unix socket (default 0660)", 0},
-    {"socket-group", KEY_SOCKET_GROUP, "GROUP", 0,
-     "Group of the Unix socket (default: not changed)", 0},
-    {"socket-dir", KEY_SOCKET_DIR, "DIR", 0,
-     "Directory of the daemon's sockets (default: as for every client of the daemon)", 0},
-    {"listen", KEY_LISTEN, "ADDRESS:PORT", 0,
-     "Listen on TCP too. Every user of this host can reach it, so it needs --key-file. Up to 8 "
-     "times",
-     0},
-    {"insecure-loopback", KEY_INSECURE_LOOPBACK, NULL, 0,
-     "Take requests without a token on TCP, if all addresses are on loopback. Only for trying it",
-     0},
-    {"admin-listen", KEY_ADMIN_LISTEN, "ADDRESS:PORT", 0,
-     "Serve health, metrics and the page there", 0},
-    {"key-file", KEY_KEY_FILE, "FILE", 0,
-     "Keys of signed URLs and tokens. SIGHUP reads the file again", 0},
-    {"state-dir", KEY_STATE_DIR, "DIR", 0,
-     "Keep the id of the gateway's producers there, so that a gateway that is killed and started "
-     "again occupies no further place at the daemon. One gateway at a time may use it",
-     0},
-    {"allow-origin", KEY_ALLOW_ORIGIN, "ORIGIN", 0,
-     "Pages of this origin, such as https://app.example, may send requests. Up to 64 times", 0},
-    {"host", KEY_HOST, "NAME", 0, "Take requests for this host too. Up to 64 times", 0},
-    {"connections", KEY_CONNECTIONS, "N", 0,
-     "Most connections of each listening socket; a tenth is kept for requests that are no streams "
-     "(default 20000)",
-     0},
-    {"readers-per-session", KEY_READERS_PER_SESSION, "N", 0,
-     "Most streams of one session. One more is ended at once, and comes back later (default 0: no "
-     "limit)",
-     0},
-    {"readers-per-token", KEY_READERS_PER_TOKEN, "N", 0,
-     "The same for each token (default 1000; 0: no limit)", 0},
-    {"header-limit", KEY_HEADER_LIMIT, "BYTES", 0,
-     "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each "
-     "connection "
-     "may take so much memory",
-     0},
-    {"body-limit", KEY_BODY_LIMIT, "BYTES", 0,
-     "Most bytes of a body that is not an event stream (default 8M)", 0},
-    {"memory", KEY_MEMORY, "BYTES", 0,
-     "Most bytes that requests hold in all, each of more than 8K: half for bodies, a quarter for "
-     "answers, a quarter for texts of streams. Beyond it requests are answered with 503, and a "
-     "stream waits; 16M to 1024G (default 512M)",
-     0},
-    {"window", KEY_WINDOW, "BYTES", 0, "Bytes that may wait for each stream (default 16K)", 0},
-    {"header-timeout", KEY_HEADER_TIMEOUT, "TIME", 0,
-     "Longest time for the head of a request; TIME is such as 500ms, 90s, 30m (default 10s)", 0},
-    {"body-idle", KEY_BODY_IDLE, "TIME", 0, "Longest silence in a body (default 60s)", 0},
-    {"body-rate", KEY_BODY_RATE, "BYTES", 0,
-     "Fewest bytes a second of a body that is not an event stream, in each --body-idle (default "
-     "100; 0: any)",
-     0},
-    {"heartbeat", KEY_HEARTBEAT, "TIME", 0,
-     "Send a comment after so much silence on a stream (default 15s)", 0},
-    {"stall", KEY_STALL, "TIME", 0,
-     "Cut a stream whose peer has taken nothing for so long (default 60s)", 0},
-    {"wait-unknown", KEY_WAIT_UNKNOWN, "TIME", 0,
-     "How long a stream waits for a session that does not exist (default 60s)", 0},
-    {"verdict-wait", KEY_VERDICT_WAIT, "TIME", 0,
-     "How long the answer of a stream waits for the daemon (default 1s)", 0},
-    {"max-age", KEY_MAX_AGE, "TIME", 0,
-     "End streams after about so long, so that they come back elsewhere (default 0: never)", 0},
-    {"long-poll", KEY_LONG_POLL, "TIME", 0,
-     "How long a long poll of a Durable Stream waits for data (default 20s)", 0},
-    {"publish-timeout", KEY_PUBLISH_TIMEOUT, "TIME", 0,
-     "How long a request that publishes waits for the daemon's answer (default 30s)", 0},
-    {"ask-timeout", KEY_ASK_TIMEOUT, "TIME", 0,
-     "How long any other request waits for the daemon's answer (default 10s)", 0},
-    {"access-log", KEY_ACCESS_LOG, NULL, 0,
-     "Write a line to stderr for each request that is over: method, path without query, status, "
-     "bytes, milliseconds",
-     0},
-    {"ready-fd", KEY_READY_FD, "N", 0,
-     "Write a line to file descriptor N when requests are taken, then close it", 0},
-    {0},
-};
-
-static uint64_t duration_ns(const char *option, const char *value, uint64_t least_ms)
+static void set_defaults(struct config *config)
 {
-    uint64_t ms = option_duration_ms(option, value, 365 * DAY_MS);
-    if (ms < least_ms)
-        option_fail(option, value, "is too short");
-    return ms * MS;
-}
-
-static void add(const char *option, const char *value, const char **list, size_t *count,
-                size_t most)
-{
-    if (*count == most)
-        option_fail(option, value, "is there too often");
-    list[(*count)++] = value;
-}
-
-static bool parse_limit(int key, const char *value, struct http_options *options)
-{
-    switch (key) {
-    case KEY_CONNECTIONS:
-        options->connections_max = (unsigned)option_number("connections", value, 10, 1000000);
-        return true;
-    case KEY_READERS_PER_SESSION:
-        options->readers_per_session =
-            (unsigned)option_number("readers-per-session", value, 0, 1000000);
-        return true;
-    case KEY_READERS_PER_TOKEN:
-        options->readers_per_token =
-            (unsigned)option_number("readers-per-token", value, 0, 1000000);
-        return true;
-    case KEY_HEADER_LIMIT:
-        options->header_limit = (size_t)option_number("header-limit", value, KIB, 32 * KIB);
-        return true;
-    case KEY_BODY_LIMIT:
-        options->body_max = (size_t)option_number("body-limit", value, KIB, 1024 * KIB * KIB);
-        return true;
-    case KEY_MEMORY:
-        options->memory_max =
-            (size_t)option_number("memory", value, 16 * KIB * KIB, 1024 * KIB * KIB * KIB);
-        return true;
-    case KEY_WINDOW:
-        options->window_bytes = (size_t)option_number("window", value, KIB, 64 * KIB * KIB);
-        return true;
-    case KEY_HEADER_TIMEOUT:
-        options->header_ns = duration_ns("header-timeout", value, 1);
-        return true;
-    case KEY_BODY_IDLE:
-        options->body_idle_ns = duration_ns("body-idle", value, 1);
-        return true;
-    case KEY_BODY_RATE:
-        options->body_rate = option_number("body-rate", value, 0, 1024 * KIB * KIB);
-        return true;
-    case KEY_HEARTBEAT:
-        options->heartbeat_ns = duration_ns("heartbeat", value, 1);
-        return true;
-    case KEY_STALL:
-        options->stall_ns = duration_ns("stall", value, 1);
-        return true;
-    case KEY_WAIT_UNKNOWN:
-        options->wait_unknown_ns = duration_ns("wait-unknown", value, 1);
-        return true;
-    case KEY_VERDICT_WAIT:
-        options->verdict_ns = duration_ns("verdict-wait", value, 1);
-        return true;
-    case KEY_MAX_AGE:
-        options->max_age_ns = duration_ns("max-age", value, 0);
-        return true;
-    case KEY_LONG_POLL:
-        options->long_poll_ns = duration_ns("long-poll", value, 1);
-        return true;
-    case KEY_PUBLISH_TIMEOUT:
-        options->publish_ns = duration_ns("publish-timeout", value, 1);
-        return true;
-    case KEY_ASK_TIMEOUT:
-        options->ask_ns = duration_ns("ask-timeout", value, 1);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool parse_socket(int key, const char *value, struct http_options *options)
-{
-    switch (key) {
-    case KEY_SOCKET:
-        option_path("socket", value, options->socket);
-        return true;
-    case KEY_NO_SOCKET:
-        options->socket[0] = '\0';
-        return true;
-    case KEY_SOCKET_MODE:
-        options->socket_mode = option_mode("socket-mode", value);
-        return true;
-    case KEY_SOCKET_GROUP:
-        options->socket_group = option_group("socket-group", value);
-        return true;
-    case KEY_SOCKET_DIR:
-        options->socket_dir = value;
-        return true;
-    case KEY_LISTEN:
-        add("listen", value, options->listen, &options->listen_count, LISTEN_MAX);
-        return true;
-    case KEY_ADMIN_LISTEN:
-        options->admin_listen = value;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    struct http_options *options = state->input;
-    if (parse_limit(key, value, options) || parse_socket(key, value, options))
-        return 0;
-    switch (key) {
-    case KEY_KEY_FILE:
-        options->key_file = value;
-        return 0;
-    case KEY_STATE_DIR:
-        options->state_dir = value;
-        return 0;
-    case KEY_INSECURE_LOOPBACK:
-        options->insecure_loopback = true;
-        return 0;
-    case KEY_ALLOW_ORIGIN:
-        if (!origin_is_valid(value))
-            option_fail("allow-origin", value, "is not scheme://host[:port] in lower case");
-        add("allow-origin", value, options->origins, &options->origins_count, ORIGINS_MAX);
-        return 0;
-    case KEY_HOST:
-        add("host", value, options->hosts, &options->hosts_count, ORIGINS_MAX);
-        return 0;
-    case KEY_ACCESS_LOG:
-        options->access_log = true;
-        return 0;
-    case KEY_READY_FD:
-        options->ready_fd = (int)option_number("ready-fd", value, 0, INT_MAX);
-        if (fcntl(options->ready_fd, F_GETFD) < 0)
-            option_fail("ready-fd", value, "not open");
-        return 0;
-    case ARGP_KEY_ARG:
-        (void)fprintf(stderr, "sponson-http: unexpected argument: %s\n", value);
-        exit(OPTION_EXIT_USAGE);
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static void socket_default(char *ret_path)
-{
-    const char *value = getenv("SPONSON_HTTP_SOCKET");
+    char path[PATH_MAX];
     const char *base = getenv("XDG_RUNTIME_DIR");
-    if (value != NULL && value[0] != '\0')
-        option_path("socket", value, ret_path);
-    else if (geteuid() == 0 || base == NULL || base[0] == '\0')
-        (void)snprintf(ret_path, PATH_MAX, "/run/sponson-http/http.sock");
+    if (geteuid() == 0 || base == NULL || base[0] == '\0')
+        (void)snprintf(path, sizeof(path), "/run/sponson-http/http.sock");
     else
-        (void)snprintf(ret_path, PATH_MAX, "%s/sponson-http.sock", base);
+        (void)snprintf(path, sizeof(path), "%s/sponson-http.sock", base);
+    config_set_default(config, "socket", path);
 }
 
-void options_parse(struct http_options *ret_options, int argc, char **argv)
+/* Whether no socket prevails over a socket that is named. */
+static bool has_no_socket(const struct config *config)
 {
-    static const struct argp argp = {
-        .options = table,
-        .parser = parse,
-        .doc = "Publish to sessions, and read and resume them, over HTTP.\v"
-               "SIGTERM and SIGINT stop the gateway: requests that publish get their answers, and "
-               "streams are ended so that browsers come back. SIGHUP reads the key file again.\n\n"
-               "Exit codes: 0 stopped by a signal, 1 failure, such as a --state-dir that another "
-               "gateway uses, 2 usage.",
-    };
-    argp_program_version = "sponson-http " SPONSON_VERSION;
-    argp_err_exit_status = OPTION_EXIT_USAGE;
-    *ret_options = (struct http_options){
-        .socket_mode = 0660,
-        .socket_group = (gid_t)-1,
-        .connections_max = 20000,
-        .readers_per_token = 1000,
-        .header_limit = 4 * KIB,
-        .event_max = 4 * KIB * KIB,
-        .body_max = 8 * KIB * KIB,
-        .memory_max = 512 * KIB * KIB,
-        .window_bytes = 16 * KIB,
-        .header_ns = 10 * SECOND_MS * MS,
-        .body_idle_ns = 60 * SECOND_MS * MS,
-        .body_rate = 100,
-        .heartbeat_ns = 15 * SECOND_MS * MS,
-        .stall_ns = 60 * SECOND_MS * MS,
-        .wait_unknown_ns = 60 * SECOND_MS * MS,
-        .verdict_ns = SECOND_MS * MS,
-        .long_poll_ns = 20 * SECOND_MS * MS,
-        .publish_ns = 30 * SECOND_MS * MS,
-        .ask_ns = 10 * SECOND_MS * MS,
-        .ready_fd = -1,
-    };
-    socket_default(ret_options->socket);
-    if (argp_parse(&argp, argc, argv, 0, NULL, ret_options) != 0)
-        exit(OPTION_EXIT_USAGE);
-    if (ret_options->listen_count > 0 && ret_options->key_file == NULL &&
-        !ret_options->insecure_loopback)
-        option_fail("listen", ret_options->listen[0],
-                    "TCP needs --key-file, since every user of this host can reach it "
-                    "(--insecure-loopback to try it without)");
+    return config_has_flag(config, "no-socket") &&
+           config_layer_of(config, "socket") <= config_layer_of(config, "no-socket");
+}
+
+static void complete(struct config *config, void *ret_options)
+{
+    struct http_options *options = ret_options;
+    *options = (struct http_options){.event_max = 4 * KIB * KIB, .ready_fd = -1};
+    config_apply(config, options);
+    if (has_no_socket(config))
+        options->socket[0] = '\0';
+    if (options->listen.count > 0 && options->key_file == NULL && !options->insecure_loopback)
+        config_wrong(config,
+                     "--listen %s: TCP needs --key-file, since every user of this host can reach "
+                     "it (--insecure-loopback to try it without)",
+                     options->listen.items[0]);
+}
+
+static const struct config_program program = {
+    .name = "sponson-http",
+    .version = "sponson-http " SPONSON_VERSION,
+    .prefix = "SPONSON_HTTP_",
+    .file = OPTIONS_FILE,
+    .doc = "Publish to sessions, and read and resume them, over HTTP.\v"
+           "SIGTERM and SIGINT stop the gateway: requests that publish get their answers, and "
+           "streams are ended so that browsers come back. SIGHUP reads the key file again.\n\n"
+           "Exit codes: 0 stopped by a signal, 1 failure, such as a --state-dir that another "
+           "gateway uses, 2 usage: an option of the command line, the environment or the "
+           "configuration file is wrong.",
+    .options = table,
+    .count = sizeof(table) / sizeof(table[0]),
+    .defaults = set_defaults,
+    .complete = complete,
+};
+
+const struct config_program *options_program(void)
+{
+    return &program;
+}
+
+struct config *options_parse(struct http_options *ret_options, int argc, char **argv)
+{
+    struct config *config = config_start(&program, ret_options, argc, argv);
+    ret_options->ready_fd = config_descriptor(config, "ready-fd");
+    return config;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* options: command line and environment -> one checked struct.
+/* options: command line, environment and configuration file -> one checked struct.
  *
- * The command line overrides the environment, and the environment overrides the defaults. A wrong
- * option is reported on stderr with its name and value, and ends the program with exit code 2.
+ * options.c has the table of all options: their names, help, defaults, limits, and which of them a
+ * reload may change.
+ *
+ * Threads  the gateway's only one.
  */
 #ifndef SPN_HTTP_OPTIONS_H
 #define SPN_HTTP_OPTIONS_H
@@ -13,24 +15,28 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config/config.h"
+
+#define OPTIONS_FILE "/etc/sponson/sponson-http.yaml"
+
 enum { LISTEN_MAX = 8, ORIGINS_MAX = 64 };
 
 struct http_options {
     char socket[PATH_MAX]; /* the Unix socket to listen on; "": none */
+    bool no_socket;
     mode_t socket_mode;
-    gid_t socket_group;             /* (gid_t)-1: not changed */
-    const char *socket_dir;         /* of the daemon; NULL: as the library finds it */
-    const char *listen[LISTEN_MAX]; /* ADDRESS:PORT */
-    size_t listen_count;
-    const char *admin_listen; /* NULL: none */
-    const char *key_file;     /* NULL: no keys */
-    const char *state_dir;    /* NULL: nothing is kept */
-    bool insecure_loopback;   /* TCP on loopback without a key */
+    gid_t socket_group;        /* (gid_t)-1: not changed */
+    const char *socket_dir;    /* of the daemon; NULL: as the library finds it */
+    struct config_list listen; /* ADDRESS:PORT */
+    const char *admin_listen;  /* NULL: none */
+    const char *key_file;      /* NULL: no keys */
+    const char *state_dir;     /* NULL: nothing is kept */
+    bool insecure_loopback;    /* TCP on loopback without a key */
     bool access_log;
-    const char *origins[ORIGINS_MAX];
-    size_t origins_count;
-    const char *hosts[ORIGINS_MAX];
-    size_t hosts_count;
+    unsigned log_level;  /* enum log_level */
+    unsigned log_format; /* enum log_format */
+    struct config_list origins;
+    struct config_list hosts;
     unsigned connections_max;     /* of each door */
     unsigned readers_per_session; /* 0: no limit, for both */
     unsigned readers_per_token;
@@ -53,7 +59,11 @@ struct http_options {
     int ready_fd;             /* -1: none */
 };
 
-/* Ends the program on --help, --version (exit code 0) and on bad usage (2). */
-void options_parse(struct http_options *ret_options, int argc, char **argv);
+const struct config_program *options_program(void);
+
+/* Ends the program on --help, --version, --check-config and --print-config (exit code 0), and if
+ * an option is wrong (2), with the reasons on stderr. Returns where the values come from: the
+ * caller's, to be kept as long as the options. */
+struct config *options_parse(struct http_options *ret_options, int argc, char **argv);
 
 #endif

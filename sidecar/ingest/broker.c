@@ -371,6 +371,8 @@ static void take_message(struct broker *broker, struct message *message)
     case MESSAGE_LOAD:
         take_loaded(broker, (struct load *)message);
         break;
+    case MESSAGE_SETTINGS: /* the worker frees them */
+        break;
     }
 }
 
@@ -387,13 +389,35 @@ static void take_mail(struct broker *broker)
         end_with(broker, BROKER_FAILED);
 }
 
+/* What was made of the options at the start. */
+static void follow_options(struct broker *broker)
+{
+    const struct broker_options *options = broker->options;
+    parking_limit(&broker->parking, options->queue_bytes_max);
+    publishing_limit(&broker->publishing, options->queue_bytes_max);
+    broker->intake.data_max = options->data_max;
+    broker->state->spans.default_ttl_ns = options->session_ttl_ns;
+}
+
+static void reload(struct broker *broker)
+{
+    if (!broker->options->reload || broker->stopping) {
+        report_hangup(broker->options->notify);
+        return;
+    }
+    notify_reloading(broker->options->notify);
+    broker->options->reload(broker->options->reload_context);
+    follow_options(broker);
+    notify_ready(broker->options->notify);
+}
+
 static void take_signals(struct broker *broker)
 {
     struct signalfd_siginfo info;
     while (read(broker->options->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         KILL_POINT("broker_signal");
         if (info.ssi_signo == SIGHUP) {
-            report_hangup(broker->options->notify);
+            reload(broker);
             continue;
         }
         if (broker->stopping) {
@@ -498,6 +522,7 @@ static void look_around(struct broker *broker)
     report_trouble(&broker->report, broker->options->commits, broker->queue_events, now_ns);
     report_damage(&broker->report, metrics_get(&broker->options->metrics->damaged_reads), now_ns);
     report_connections(&broker->report, broker->options->connections, now_ns);
+    report_counts(&broker->debug, broker->options->metrics, broker->options->connections, now_ns);
     report_service(&broker->report,
                    &(struct report_service){broker->options->notify, broker->options->pulses,
                                             broker->options->pulse_count, broker->options->metrics},
@@ -532,7 +557,6 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
 {
     *broker = (struct broker){.options = options, .state = state, .slack_due_ns = UINT64_MAX};
     parking_init(&broker->parking, &broker->share, options->queue_bytes_max);
-    publishing_init(&broker->publishing, options->queue_bytes_max);
     spn_err err = intake_init(&broker->intake, options, state);
     if (err == SPN_OK)
         err = router_init(&broker->router, options->ingest);
@@ -541,7 +565,7 @@ static spn_err init(struct broker *broker, const struct broker_options *options,
     acks_init(&broker->acks, &broker->router, options->commits, options->metrics);
     answers_init(&broker->answers, &broker->router, options->clock);
     holders_init(broker);
-    state->spans.default_ttl_ns = options->session_ttl_ns;
+    follow_options(broker);
     state->spans.started_ns = clock_database_ns(options->clock);
     freezing_init(&broker->freezing, options, state, &broker->handed_over);
     return SPN_OK;

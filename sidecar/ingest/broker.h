@@ -56,6 +56,9 @@ struct broker_options {
     uint32_t producers_max;   /* an eighth of them is never for the processes of one user alone */
     uint32_t hot_max;         /* trackers in memory, except those that the index lacks */
     uint64_t stop_timeout_ns;
+    /* SIGHUP: may change these options, whose owner the caller is. NULL: it changes nothing. */
+    void (*reload)(void *context);
+    void *reload_context;
 };
 
 /* What recovery found, and the broker continues with. */

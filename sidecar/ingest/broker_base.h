@@ -19,6 +19,7 @@
 #include "ingest/parking.h"
 #include "ingest/publishing.h"
 #include "ingest/report.h"
+#include "ingest/report_debug.h"
 #include "ingest/sender.h"
 #include "ingest/share.h"
 #include "ingest/views.h"
@@ -53,6 +54,7 @@ struct broker {
     struct publishing publishing;
     struct holders holders;
     struct report report;
+    struct report_debug debug;
     struct message_chain handed_over; /* in this turn; the worker gets it in one piece */
 
     uint64_t queue_events; /* at the worker */

@@ -119,9 +119,9 @@ static struct batch *opening_batch(struct broker *broker, const struct open_requ
  * answer when its token, and so everything accepted before it, is on disk. An id under which
  * nothing was published yet is not written: reopening it costs nothing, and floods of such ids stay
  * in memory. A holder that brings a token for an unknown id keeps that token: the answer may be
- * lost, and then the holder comes again with the same token. */
-static void give_producer(struct broker *broker, const struct open_request *request,
-                          struct producer *producer)
+ * lost, and then the holder comes again with the same token. An error: it was not given. */
+static spn_err give_producer(struct broker *broker, const struct open_request *request,
+                             struct producer *producer)
 {
     struct producers *producers = &broker->state->producers;
     uint64_t token = request->open.token;
@@ -129,26 +129,24 @@ static void give_producer(struct broker *broker, const struct open_request *requ
     if (!keeps)
         token = random_token(producers);
     producer_heard(producers, producer, clock_database_ns(broker->options->clock));
-    if (producer->written && broker->holders.opening >= OPENING_MAX) {
-        refuse(broker, request, SPN_E_BACKPRESSURE);
-        return;
-    }
+    if (producer->written && broker->holders.opening >= OPENING_MAX)
+        return SPN_E_BACKPRESSURE;
     struct batch *batch =
         producer->written ? opening_batch(broker, request, producer, token) : NULL;
     if ((producer->written && !batch) || producers_give(producers, producer, token) != SPN_OK) {
         batch_free(batch);
-        refuse(broker, request, SPN_E_NOMEM);
-        return;
+        return SPN_E_NOMEM;
     }
     parking_set_held(&broker->parking, producer, 0);
     sender_begin(sender_of(producer));
     if (!batch) {
         opened(broker, request, producer);
-        return;
+        return SPN_OK;
     }
     broker->holders.opening++;
     producer->acked = producer->accepted; /* earlier numbers were the previous holder's */
     batches_hand_over(broker, batch);
+    return SPN_OK;
 }
 
 /* The token of this OPEN is on disk. If somebody has opened the same id since, this holder is
@@ -293,22 +291,26 @@ static void open_producer(struct broker *broker, struct open_request *request)
     bool again = producer && token == producer->token && !producer->stale;
     if (ahead && !again) /* an OPEN that is sent twice is from one holder */
         note_ahead(broker, request);
+    spn_err why = SPN_OK;
     if (broker->stopping) {
-        refuse(broker, request, SPN_E_STOPPING);
+        why = SPN_E_STOPPING;
     } else if (producer && token != 0 && token == producer->token) {
         producer->stale = false;
         settle(broker, producer, sender_known_end(sender_of(producer), request->open.base));
         opened(broker, request, producer);
     } else if (producer && token != 0 && producer->token != 0 && !ahead) {
-        refuse(broker, request, SPN_E_FENCED);
+        why = SPN_E_FENCED;
     } else {
         /* A holder that is ahead may have a newer token than the one here. */
-        spn_err err = producer ? SPN_OK : add_producer(broker, request, ahead, &producer);
-        if (err == SPN_OK)
-            give_producer(broker, request, producer);
-        else
-            refuse(broker, request, err);
+        why = producer ? SPN_OK : add_producer(broker, request, ahead, &producer);
+        if (why == SPN_OK)
+            why = give_producer(broker, request, producer);
     }
+    if (why != SPN_OK)
+        refuse(broker, request, why);
+    report_producer(&broker->debug, why == SPN_OK ? "producer_opened" : "producer_refused",
+                    request->open.producer, request->owner.uid, why,
+                    broker->options->clock->monotonic_ns());
 }
 
 spn_err holders_open(struct broker *broker, const struct peer *peer, uint64_t number, uint32_t uid,
@@ -371,8 +373,11 @@ spn_err holders_leave(struct broker *broker, struct wire_in in)
     if (!wire_in_done(&in))
         return SPN_E_PROTOCOL;
     struct producer *producer = producers_find_token(&broker->state->producers, token);
-    if (producer)
-        producer_leave(&broker->state->producers, producer);
+    if (!producer)
+        return SPN_OK;
+    report_producer(&broker->debug, "producer_left", producer->id, producer->uid, SPN_OK,
+                    broker->options->clock->monotonic_ns());
+    producer_leave(&broker->state->producers, producer);
     return SPN_OK;
 }
 

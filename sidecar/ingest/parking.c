@@ -17,9 +17,15 @@ struct parked {
     size_t bytes; /* of all of it: counts against the queue's mark */
 };
 
+void parking_limit(struct parking *parking, size_t queue_bytes_max)
+{
+    parking->part_bytes_max = queue_bytes_max / PARKED_PART;
+}
+
 void parking_init(struct parking *parking, struct share *share, size_t queue_bytes_max)
 {
-    *parking = (struct parking){.share = share, .part_bytes_max = queue_bytes_max / PARKED_PART};
+    *parking = (struct parking){.share = share};
+    parking_limit(parking, queue_bytes_max);
 }
 
 /* -- frames ------------------------------------------------------------------------------------ */

@@ -30,6 +30,8 @@ struct parking {
 };
 
 void parking_init(struct parking *parking, struct share *share, size_t queue_bytes_max);
+/* The queue's mark is another one. */
+void parking_limit(struct parking *parking, size_t queue_bytes_max);
 
 /* Takes the frame over. If there is no room for it, it is not taken: a hole for the client. */
 void parking_park(struct parking *parking, struct producer *producer, const struct peer *peer,

@@ -35,9 +35,9 @@ struct publishing {
     struct publishing_sum users[PUBLISHING_USERS_MAX];
 };
 
-static inline void publishing_init(struct publishing *publishing, size_t queue_bytes_max)
+static inline void publishing_limit(struct publishing *publishing, size_t queue_bytes_max)
 {
-    *publishing = (struct publishing){.bytes_max = queue_bytes_max / PUBLISHING_PART};
+    publishing->bytes_max = queue_bytes_max / PUBLISHING_PART;
 }
 
 /* Counts one more. SPN_E_LIMIT: the user has as many as it may; SPN_E_BACKPRESSURE: all together

@@ -84,7 +84,7 @@ void report_hangup(struct notify *notify)
 {
     notify_reloading(notify);
     notify_ready(notify);
-    log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is reloaded, nothing stops\"");
+    log_info("hangup", "what=%s", "\"SIGHUP is ignored: nothing is reloaded while it stops\"");
 }
 
 static unsigned get(const atomic_uint *number)

@@ -64,7 +64,7 @@ void report_damage(struct report *report, uint64_t reads, uint64_t now_ns);
 /* When to look again; UINT64_MAX: when the worker nudges. */
 uint64_t report_due_ns(const struct report *report);
 
-/* A SIGHUP came; it changes nothing. notify: here and below, the service manager; NULL: none. */
+/* A SIGHUP came that changes nothing. notify: here and below, the service manager; NULL: none. */
 void report_hangup(struct notify *notify);
 
 /* Logs connections that were turned away or cut since the last lines: one line of each kind, every

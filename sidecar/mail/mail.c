@@ -8,6 +8,7 @@
 #include "mail/load.h"
 #include "mail/one_shot.h"
 #include "mail/question.h"
+#include "mail/settings.h"
 
 static void drop(struct message *message)
 {
@@ -33,6 +34,9 @@ static void drop(struct message *message)
         break;
     case MESSAGE_LOAD:
         load_free((struct load *)message);
+        break;
+    case MESSAGE_SETTINGS:
+        free((struct settings *)message);
         break;
     case MESSAGE_GENERATION:
     case MESSAGE_STOP:

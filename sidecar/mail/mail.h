@@ -14,6 +14,8 @@ enum message_kind {
     MESSAGE_BATCH,      /* struct batch */
     MESSAGE_GENERATION, /* struct generation, frozen */
     MESSAGE_STOP,       /* struct message: nothing comes after it */
+    /* broker -> worker, which frees it */
+    MESSAGE_SETTINGS, /* struct settings */
     /* worker -> broker, which frees it */
     MESSAGE_IDLE, /* struct idle_sessions, to expire */
     /* reader -> broker, and back with the answer */

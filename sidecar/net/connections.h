@@ -78,8 +78,12 @@ struct connections {
     uint64_t messages_begun;
 };
 
-/* What the log reports of connections that were refused or cut: the newest of each. */
+/* What the log reports of connections: how many came and went, and of those that were refused or
+ * cut the newest of each. */
 struct connections_news {
+    atomic_uint_fast64_t entered;
+    atomic_uint_fast64_t left;
+    atomic_uint entered_uid;
     atomic_uint_fast64_t *refused_count; /* the metrics' */
     atomic_uint_fast64_t *cut_count;
     atomic_uint_fast64_t *stalled_count; /* cut because they took nothing (outbox.h) */

@@ -144,6 +144,14 @@ static int turn_away(int socket)
     return refuse(CONNECTIONS_FULL, uid);
 }
 
+static void note_entered(uid_t uid)
+{
+    if (!guard_news)
+        return;
+    atomic_store_explicit(&guard_news->entered_uid, uid, memory_order_relaxed);
+    count(&guard_news->entered);
+}
+
 INTERPOSED int accept4(int socket, struct sockaddr *restrict address, socklen_t *restrict size,
                        int flags)
 {
@@ -153,6 +161,7 @@ INTERPOSED int accept4(int socket, struct sockaddr *restrict address, socklen_t 
     uid_t uid = uid_of(fd);
     enum connections_door door = connections_enter(&connections, fd, uid);
     if (door == CONNECTIONS_OPEN) {
+        note_entered(uid);
         connections_limit(&connections, fd, frame_max_of(fd));
         return fd;
     }
@@ -169,8 +178,11 @@ INTERPOSED int close(int fd)
         memcpy(&found, &symbol, sizeof(found));
         atomic_store_explicit(&next, found, memory_order_relaxed);
     }
-    if (connections_is_known(&connections, fd))
+    if (connections_is_known(&connections, fd)) {
         connections_leave(&connections, fd);
+        if (guard_news)
+            count(&guard_news->left);
+    }
     return found(fd);
 }
 

@@ -32,6 +32,7 @@ static void take_message(struct reader *reader, struct message *message)
         break;
     case MESSAGE_BATCH:
     case MESSAGE_GENERATION:
+    case MESSAGE_SETTINGS:
     case MESSAGE_STOP:
     case MESSAGE_IDLE:
         assert(false); /* they are not sent to the reader */

@@ -37,8 +37,8 @@ struct reader_options {
     const uint8_t *secret;
     const uint8_t *database; /* its id: RECORD_DATABASE_ID_SIZE bytes */
     uint64_t instance;
-    uint32_t data_max;
-    uint32_t frame_max; /* of read.sock */
+    const atomic_uint *data_max; /* bytes of an event; a reload may change it */
+    uint32_t frame_max;          /* of read.sock */
     uint16_t window_max;
 };
 

@@ -20,7 +20,7 @@ static void answer_hello(struct reader *reader, struct caller caller)
     struct wire_out out = wire_out(bytes, sizeof(bytes));
     struct welcome welcome = {
         .instance = reader->options.instance,
-        .data_max = reader->options.data_max,
+        .data_max = atomic_load_explicit(reader->options.data_max, memory_order_relaxed),
         .frame_max = reader->options.frame_max,
         .window_max = reader->options.window_max,
         .database = reader->options.database,

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/read_whole.h"
+
 /* NULL, or why the file is refused. */
 static const char *judge(const struct stat *file)
 {
@@ -24,24 +26,6 @@ static const char *judge(const struct stat *file)
     if (file->st_size > KEY_FILE_SIZE_MAX)
         return "it is larger than 64 KiB";
     return NULL;
-}
-
-/* Reads up to capacity bytes, as many as there are. False: see errno. */
-static bool read_whole(int fd, char *bytes, size_t capacity, size_t *ret_size)
-{
-    size_t size = 0;
-    while (size < capacity) {
-        ssize_t got = read(fd, bytes + size, capacity - size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return false;
-        if (got == 0)
-            break;
-        size += (size_t)got;
-    }
-    *ret_size = size;
-    return true;
 }
 
 static spn_err read_keys(int fd, struct keys **ret_keys, char ret_why[KEYS_WHY_SIZE])

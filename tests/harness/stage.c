@@ -89,6 +89,8 @@ int stage_setup(void **state)
         return -1;
     setenv("SPONSON_DATA_DIR", stage->data_dir, 1);
     setenv("SPONSON_SOCKET_DIR", stage->socket_dir, 1);
+    setenv("SPONSON_NO_CONFIG", "true", 1);
+    setenv("SPONSON_HTTP_NO_CONFIG", "true", 1);
     return 0;
 }
 
@@ -314,6 +316,40 @@ int stage_stop(struct process *daemon)
 const char *stage_log(struct stage *stage)
 {
     return stage_read_file(stage, stage->log_path).data;
+}
+
+/* -- the log ----------------------------------------------------------------------------------- */
+
+struct log_look {
+    struct stage *stage;
+    const char *words;
+    size_t times;
+};
+
+size_t stage_times_in_log(struct stage *stage, const char *words)
+{
+    size_t count = 0;
+    for (const char *at = stage_log(stage); (at = strstr(at, words)); at += strlen(words))
+        count++;
+    return count;
+}
+
+static bool look_at_log(void *argument)
+{
+    const struct log_look *look = argument;
+    return stage_times_in_log(look->stage, look->words) >= look->times;
+}
+
+void stage_wait_log_times(struct stage *stage, const char *words, size_t times)
+{
+    struct log_look look = {stage, words, times};
+    if (!until_true(until_in(STAGE_WAIT_MS), look_at_log, &look))
+        fail_msg("the log does not say: %s", words);
+}
+
+void stage_wait_log(struct stage *stage, const char *words)
+{
+    stage_wait_log_times(stage, words, 1);
 }
 
 /* -- commands ---------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  * with SPONSON_TEST_KEEP set in the environment).
  *
  * SPONSON_DATA_DIR and SPONSON_SOCKET_DIR are set to the stage's for every process started and for
- * the client library in the test itself.
+ * the client library in the test itself. The host's configuration files are not read.
  *
  * Owns     all that it gives out, until its end. Helpers that cannot do what they are for fail the
  * test. Threads  the test's main thread.
@@ -87,6 +87,10 @@ bool stage_is_ready(int ready_fd, uint64_t due_ns);
 int stage_stop(struct process *daemon);
 /* The daemons' log so far. */
 const char *stage_log(struct stage *stage);
+size_t stage_times_in_log(struct stage *stage, const char *words);
+/* Waits until it is there, or there so often. */
+void stage_wait_log(struct stage *stage, const char *words);
+void stage_wait_log_times(struct stage *stage, const char *words, size_t times);
 
 /* How a command ended, and what it wrote, NUL-terminated. */
 struct outcome {

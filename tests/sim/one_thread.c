@@ -501,6 +501,7 @@ static void start_worker(const struct one_thread_options *options)
 
 static void start_reader(const struct one_thread_options *options)
 {
+    static atomic_uint data_max = 1 << 16;
     const struct reader_options reader = {
         .socket = (void *)(intptr_t)ONE_THREAD_READ,
         .journal = it.journal,
@@ -512,7 +513,7 @@ static void start_reader(const struct one_thread_options *options)
         .secret = journal_meta(it.journal)->secret,
         .database = (const uint8_t *)"the database id ",
         .instance = options->instance,
-        .data_max = 1 << 16,
+        .data_max = &data_max,
         .window_max = TRACKER_WINDOW_DEFAULT,
     };
     expect(reader_start(&it.reader, &reader) == SPN_OK, "the reader did not begin");

@@ -39,32 +39,6 @@ static void expect_in(const char *text, const char *part)
 
 /* -- the log ----------------------------------------------------------------------------------- */
 
-struct log_look {
-    struct stage *stage;
-    const char *words;
-};
-
-static bool look_at_log(void *argument)
-{
-    const struct log_look *look = argument;
-    return strstr(stage_log(look->stage), look->words) != NULL;
-}
-
-static void wait_log(struct stage *stage, const char *words)
-{
-    struct log_look look = {stage, words};
-    if (!until_true(until_in(STAGE_WAIT_MS), look_at_log, &look))
-        fail_msg("the log does not say: %s", words);
-}
-
-static size_t times_in_log(struct stage *stage, const char *words)
-{
-    size_t count = 0;
-    for (const char *at = stage_log(stage); (at = strstr(at, words)); at += strlen(words))
-        count++;
-    return count;
-}
-
 /* A daemon whose disk is full, with an event that waits for room. */
 static struct process *start_full(struct stage *stage, struct raw *raw, uint64_t *ret_token)
 {
@@ -74,7 +48,7 @@ static struct process *start_full(struct stage *stage, struct raw *raw, uint64_t
     *ret_token = raw_take_producer(raw, client_id).token;
     robust_limit_files(daemon, FULL_AT);
     robust_send_large(raw, *ret_token, 1, "large", LARGE);
-    wait_log(stage, "event=degraded");
+    stage_wait_log(stage, "event=degraded");
     return daemon;
 }
 
@@ -91,9 +65,9 @@ static void a_full_disk_is_logged_once(struct stage *stage)
     assert_null(strstr(stage_log(stage), "event=healthy"));
     robust_limit_files(daemon, RLIM_INFINITY);
     raw_expect_acks(&raw, token, 1);
-    wait_log(stage, "level=info event=healthy was=SPN_E_DISK_FULL events_waiting=0\n");
-    assert_int_equal(times_in_log(stage, "event=degraded"), 1);
-    assert_int_equal(times_in_log(stage, "event=healthy"), 1);
+    stage_wait_log(stage, "level=info event=healthy was=SPN_E_DISK_FULL events_waiting=0\n");
+    assert_int_equal(stage_times_in_log(stage, "event=degraded"), 1);
+    assert_int_equal(stage_times_in_log(stage, "event=healthy"), 1);
     raw_close(&raw);
     assert_int_equal(stage_stop(daemon), 0);
 }
@@ -106,7 +80,7 @@ static void the_stop_is_logged_when_it_begins(struct stage *stage)
     uint64_t token;
     struct process *daemon = start_full(stage, &raw, &token);
     process_signal(daemon, SIGTERM);
-    wait_log(stage, "level=info event=stopping timeout_ms=5000 events_waiting=1\n");
+    stage_wait_log(stage, "level=info event=stopping timeout_ms=5000 events_waiting=1\n");
     assert_true(process_runs(daemon));
     robust_limit_files(daemon, RLIM_INFINITY);
     assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 0);
@@ -115,8 +89,8 @@ static void the_stop_is_logged_when_it_begins(struct stage *stage)
         daemon = stage_start(stage, NULL);
         process_signal(daemon, signals[i]);
         assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 0);
-        assert_int_equal(times_in_log(stage, "event=stopping"), i + 2);
-        assert_int_equal(times_in_log(stage, "event=stopped"), i + 2);
+        assert_int_equal(stage_times_in_log(stage, "event=stopping"), i + 2);
+        assert_int_equal(stage_times_in_log(stage, "event=stopped"), i + 2);
     }
 }
 
@@ -127,32 +101,33 @@ static void a_second_signal_ends_it_at_once(struct stage *stage)
     uint64_t token;
     struct process *daemon = start_full(stage, &raw, &token);
     process_signal(daemon, SIGTERM);
-    wait_log(stage, "level=info event=stopping timeout_ms=5000 events_waiting=1\n");
+    stage_wait_log(stage, "level=info event=stopping timeout_ms=5000 events_waiting=1\n");
     process_signal(daemon, SIGINT);
     assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
     raw_close(&raw);
 }
 
-/* It stopped it with exit code 0, and the service manager did not start it again. Neither while it
- * serves nor while it stops, where a second signal ends it at once. */
+/* A first one reads the configuration again. Neither ends it, nor does one while it stops, where a
+ * second signal of another kind ends it at once. */
 static void a_hangup_stops_nothing(struct stage *stage)
 {
     struct raw raw;
     uint64_t token;
     struct process *daemon = start_full(stage, &raw, &token);
     process_signal(daemon, SIGHUP);
-    wait_log(stage, "level=info event=hangup");
+    stage_wait_log(stage, "level=info event=reloaded file=\"\" changed=0 need_restart=0\n");
     struct outcome done = stage_run(stage, "stats");
     stage_expect_code(&done, OK);
     process_signal(daemon, SIGTERM);
-    wait_log(stage, "event=stopping");
+    stage_wait_log(stage, "event=stopping");
     process_signal(daemon, SIGHUP);
+    stage_wait_log(stage, "level=info event=hangup");
     robust_limit_files(daemon, RLIM_INFINITY);
     assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 0);
     raw_close(&raw);
-    assert_int_equal(times_in_log(stage, "event=hangup"), 2);
-    assert_int_equal(times_in_log(stage, "event=stopping"), 1);
-    assert_int_equal(times_in_log(stage, "event=stopped "), 1);
+    assert_int_equal(stage_times_in_log(stage, "event=reloaded"), 1);
+    assert_int_equal(stage_times_in_log(stage, "event=stopping"), 1);
+    assert_int_equal(stage_times_in_log(stage, "event=stopped "), 1);
 }
 
 /* -- the command line in hard times ------------------------------------------------------------ */

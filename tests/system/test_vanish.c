@@ -19,32 +19,6 @@
 
 static const char *const socket_names[] = {"ingest.sock", "read.sock"};
 
-struct look {
-    struct stage *stage;
-    const char *text;
-};
-
-static bool is_in_log(void *argument)
-{
-    const struct look *look = argument;
-    return strstr(stage_log(look->stage), look->text) != NULL;
-}
-
-static void wait_log(struct stage *stage, const char *text)
-{
-    struct look look = {stage, text};
-    if (!until_true(until_in(STAGE_WAIT_MS), is_in_log, &look))
-        fail_msg("the log does not say: %s", text);
-}
-
-static size_t times_in_log(struct stage *stage, const char *text)
-{
-    size_t count = 0;
-    for (const char *at = stage_log(stage); (at = strstr(at, text)); at += strlen(text))
-        count++;
-    return count;
-}
-
 static bool is_there(void *argument)
 {
     return access(argument, F_OK) == 0;
@@ -76,7 +50,7 @@ static void expect_served(struct stage *stage)
 static void expect_end(struct stage *stage, struct process *daemon, const char *said)
 {
     assert_int_equal(process_wait(daemon, until_in(STAGE_WAIT_MS)), 1);
-    wait_log(stage, said);
+    stage_wait_log(stage, said);
 }
 
 /* A commit may find it first, or the look every two seconds. No other is made. */
@@ -147,10 +121,10 @@ static void sockets_that_are_removed_are_bound_again(struct stage *stage)
         wait_sockets(stage);
         expect_served(stage);
     }
-    wait_log(stage, "event=socket_back name=ingest.sock");
-    wait_log(stage, "event=socket_back name=read.sock");
+    stage_wait_log(stage, "event=socket_back name=ingest.sock");
+    stage_wait_log(stage, "event=socket_back name=read.sock");
     /* The reader's is looked at once in a round: gone in the next one too, it is one fact. */
-    assert_int_equal(times_in_log(stage, "event=socket_gone name=ingest.sock"), 3);
+    assert_int_equal(stage_times_in_log(stage, "event=socket_gone name=ingest.sock"), 3);
     feeder_close(&feeder);
     assert_int_equal(stage_stop(daemon), 0);
 }
@@ -160,8 +134,8 @@ static void a_directory_of_sockets_that_is_made_anew_gets_them(struct stage *sta
     struct process *daemon = stage_start(stage, NULL);
     expect_served(stage);
     assert_int_equal(rename(stage->socket_dir, stage_path(stage, "elsewhere")), 0);
-    wait_log(stage, "event=socket_gone name=read.sock");
-    wait_log(stage, "event=lock_gone");
+    stage_wait_log(stage, "event=socket_gone name=read.sock");
+    stage_wait_log(stage, "event=lock_gone");
     assert_int_equal(mkdir(stage->socket_dir, 0750), 0);
     wait_sockets(stage);
     wait_file(in_dir(stage, stage->socket_dir, "sponsond.lock"));
@@ -178,7 +152,7 @@ static const char *block(struct stage *stage, const char *name)
     const char *file =
         stage_write_file(stage, "file", (struct spn_bytes){somebodys, sizeof(somebodys) - 1});
     assert_int_equal(rename(file, path), 0);
-    wait_log(stage, stage_format(stage, "event=socket_blocked name=%s", name));
+    stage_wait_log(stage, stage_format(stage, "event=socket_blocked name=%s", name));
     return path;
 }
 
@@ -220,11 +194,11 @@ static void a_lock_that_is_removed_is_taken_again(struct stage *stage)
     for (size_t i = 0; i < COUNT(dirs); i++)
         assert_int_equal(unlink(in_dir(stage, dirs[i], "sponsond.lock")), 0);
     for (size_t i = 0; i < COUNT(dirs); i++)
-        wait_log(stage, stage_format(stage, "event=lock_gone dir=\"%s\"", dirs[i]));
+        stage_wait_log(stage, stage_format(stage, "event=lock_gone dir=\"%s\"", dirs[i]));
     int ready_fd;
     struct process *second = stage_begin(stage, NULL, &ready_fd);
     assert_int_equal(process_wait(second, until_in(STAGE_WAIT_MS)), 1);
-    wait_log(stage, stage_format(stage, "event=already_running pid=%ld", (long)daemon->pid));
+    stage_wait_log(stage, stage_format(stage, "event=already_running pid=%ld", (long)daemon->pid));
     expect_served(stage);
     assert_int_equal(stage_stop(daemon), 0);
 }

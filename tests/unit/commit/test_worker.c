@@ -22,6 +22,7 @@
 #include "state/producers.h"
 #include "commit/worker.h"
 #include "mail/batch.h"
+#include "mail/settings.h"
 #include "mail/mail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -767,6 +768,107 @@ static void the_quota_makes_room(void **state)
     assert_int_equal(metrics_get(&metrics.trimmed), last - left);
 }
 
+/* -- settings ---------------------------------------------------------------------------------- */
+
+static struct settings *make_settings(void)
+{
+    struct settings *settings = calloc(1, sizeof(*settings));
+    assert_non_null(settings);
+    *settings = (struct settings){
+        .message.kind = MESSAGE_SETTINGS,
+        .quota_bytes = worker.options.quota_bytes,
+        .map_bytes = RIG_MAP_BYTES,
+        .session_ttl_ns = worker.options.session_ttl_ns,
+        .flush_interval_ns = worker.options.flush_interval_ns,
+        .retention = journal_meta(rig.journal)->retention,
+    };
+    return settings;
+}
+
+/* What waits for room gets it at once when the quota is raised, with a larger map. */
+static void a_larger_quota_makes_room(void **state)
+{
+    (void)state;
+    uint64_t used, map;
+    fill_generation();
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    journal_usage(rig.journal, &used, &map);
+    quota_bytes = 1;
+    begin();
+    pass_time(ROUND_FIRST_MS * MS);
+    for (struct message *early = take_back(); early; early = take_back())
+        free(early);
+    submit_one(make_batch(0, 1, true));
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_QUOTA_FULL);
+    struct settings *settings = make_settings();
+    settings->quota_bytes = 2 * map;
+    settings->map_bytes = 3 * map;
+    submit_one(&settings->message);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
+    expect_back(0, 1);
+    journal_usage(rig.journal, &used, &map);
+    assert_int_equal(map, 3 * RIG_MAP_BYTES);
+    assert_int_equal(metrics_get(&metrics.database_map_bytes), map);
+}
+
+/* The rule is in the database at once, and the log is trimmed by it. The same rule is not written
+ * again. */
+static void another_rule_of_retention(void **state)
+{
+    (void)state;
+    fill_generation();
+    uint64_t last = next_position - 1;
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    start();
+    struct settings *settings = make_settings();
+    settings->retention = (struct retention){.events_max = 1};
+    submit_one(&settings->message);
+    assert_int_equal(journal_meta(rig.journal)->retention.events_max, 1);
+    assert_int_equal(journal_meta(rig.journal)->narrowest.events_max, 1);
+    assert_true(count_entries() < last / 2);
+    unsigned before = atomic_load(&begins);
+    submit_one(&make_settings()->message);
+    assert_int_equal(atomic_load(&begins), before);
+}
+
+/* A rule that finds no room is tried again, and is not forgotten. */
+static void a_rule_that_finds_no_room(void **state)
+{
+    (void)state;
+    start();
+    fail_next(1, SPN_E_DISK_FULL);
+    struct settings *settings = make_settings();
+    settings->retention = (struct retention){.events_max = 7};
+    submit_one(&settings->message);
+    assert_int_equal(journal_meta(rig.journal)->retention.events_max, 0);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_DISK_FULL);
+    pass_time(atomic_load(&sleep_ns));
+    assert_int_equal(journal_meta(rig.journal)->retention.events_max, 7);
+}
+
+/* Sessions expire again only after a time to live, since touches were not noted. */
+static void another_time_to_live(void **state)
+{
+    (void)state;
+    start();
+    assert_false(deadline_is_set(&worker.walk));
+    struct settings *settings = make_settings();
+    settings->session_ttl_ns = 3600 * 1000 * MS;
+    submit_one(&settings->message);
+    assert_int_equal(atomic_load(&sleep_ns), 3600 * 1000 * MS);
+    settings = make_settings();
+    settings->session_ttl_ns = 1800 * 1000 * MS;
+    submit_one(&settings->message);
+    assert_int_equal(atomic_load(&sleep_ns), 1000 * MS);
+    settings = make_settings();
+    settings->session_ttl_ns = 0;
+    submit_one(&settings->message);
+    assert_false(deadline_is_set(&worker.walk));
+    assert_false(worker.walking);
+}
+
 /* How large a batch is in memory does not matter, only what it adds to the database. */
 static void a_resend_makes_no_room(void **state)
 {
@@ -1295,6 +1397,10 @@ int main(void)
         TEST(a_full_map),
         TEST(the_quota),
         TEST(the_quota_makes_room),
+        TEST(a_larger_quota_makes_room),
+        TEST(another_rule_of_retention),
+        TEST(a_rule_that_finds_no_room),
+        TEST(another_time_to_live),
         {"a resend of 400 bytes makes no room", a_resend_makes_no_room, set_up, tear_down,
          (void *)(uintptr_t)&resend_rows[0]},
         {"a resend of 1 MiB makes no room", a_resend_makes_no_room, set_up, tear_down,

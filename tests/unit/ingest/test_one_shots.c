@@ -110,7 +110,7 @@ static int setup(void **unused)
         intake_init(&broker.intake, &options, &state) != SPN_OK)
         return -1;
     parking_init(&broker.parking, &broker.share, options.queue_bytes_max);
-    publishing_init(&broker.publishing, options.queue_bytes_max);
+    publishing_limit(&broker.publishing, options.queue_bytes_max);
     freezing_init(&broker.freezing, &options, &state, &broker.handed_over);
     answers_init(&broker.answers, &broker.router, &fake_clock);
     return 0;

@@ -453,6 +453,7 @@ void __wrap_endpoint_bind_wanted(struct endpoint *endpoint)
 static void start_reader(void)
 {
     static const uint8_t secret[RECORD_SECRET_SIZE];
+    static const atomic_uint data_max = 1 << 16;
     static int socket;
     memset(&metrics, 0, sizeof(metrics));
     now_ns = 1000 * MS;
@@ -472,7 +473,7 @@ static void start_reader(void)
                                      .secret = secret,
                                      .database = (const uint8_t *)"the database id ",
                                      .instance = 3,
-                                     .data_max = 1 << 16,
+                                     .data_max = &data_max,
                                      .window_max = WINDOW};
     assert_int_equal(reader_start(&reader, &options), SPN_OK);
 }

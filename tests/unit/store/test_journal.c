@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "store/journal.h"
+#include "until.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TEXT(text)                                                                                 \
@@ -1327,6 +1328,89 @@ static uint64_t fill(struct journal *journal, uint64_t position, size_t data_siz
     }
 }
 
+int __real_mdb_env_set_mapsize(MDB_env *env, size_t size);
+int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
+
+static atomic_uint maps_set;
+
+int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size)
+{
+    atomic_fetch_add(&maps_set, 1);
+    return __real_mdb_env_set_mapsize(env, size);
+}
+
+struct resize {
+    struct journal *journal;
+    atomic_int tid; /* 0: it has not begun */
+    unsigned maps_set;
+};
+
+static void *resize_it(void *argument)
+{
+    struct resize *resize = argument;
+    atomic_store(&resize->tid, (int)syscall(SYS_gettid));
+    assert_int_equal(journal_resize(resize->journal, 8 * MIB, 0), SPN_OK);
+    return NULL;
+}
+
+/* The thread sleeps, or it does not wait for anything. */
+static bool has_come_far(void *argument)
+{
+    struct resize *resize = argument;
+    char path[64];
+    char state = 'R';
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&resize->tid));
+    FILE *file = fopen(path, "r");
+    if (file && fscanf(file, "%*d %*s %c", &state) != 1)
+        state = 'R';
+    if (file)
+        (void)fclose(file);
+    return state == 'S' || atomic_load(&maps_set) > resize->maps_set;
+}
+
+/* A map that is full is made larger, once no snapshot needs the old one; it does not become smaller
+ * than the file. */
+static void a_map_is_resized(void **state)
+{
+    (void)state;
+    uint64_t used_bytes, map_bytes;
+    struct record_entry entry;
+    struct resize resize;
+    pthread_t thread;
+    spn_err err = SPN_OK;
+    struct journal *journal = open_at(dir, MIB, false);
+    assert_non_null(journal);
+    uint64_t position = fill(journal, 1, 10000, &err);
+    assert_int_equal(err, SPN_E_QUOTA_FULL);
+    struct journal_reader *reader = NULL;
+    assert_int_equal(journal_reader_open(&reader, journal), SPN_OK);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    resize = (struct resize){.journal = journal, .maps_set = atomic_load(&maps_set)};
+    assert_int_equal(pthread_create(&thread, NULL, resize_it, &resize), 0);
+    assert_true(until_true(until_in(10000), has_come_far, &resize));
+    for (uint64_t i = 1; i < position; i++)
+        assert_int_equal(journal_read_entry(reader, i, &entry), SPN_OK);
+    assert_int_equal(atomic_load(&maps_set), resize.maps_set);
+    journal_reader_end(reader);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    journal_usage(journal, &used_bytes, &map_bytes);
+    assert_int_equal(map_bytes, 8 * MIB);
+    append_commit(journal, position, 100);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    for (uint64_t i = 1; i < position + 100; i++)
+        assert_int_equal(journal_read_entry(reader, i, &entry), SPN_OK);
+    journal_reader_end(reader);
+    assert_int_equal(journal_resize(journal, 4096, 0), SPN_OK);
+    journal_usage(journal, &used_bytes, &map_bytes);
+    assert_in_range(map_bytes, used_bytes, 2 * MIB);
+    position = fill(journal, position + 100, 10000, &err);
+    assert_int_equal(err, SPN_E_QUOTA_FULL);
+    assert_int_equal(journal_reader_begin(reader), SPN_OK);
+    assert_int_equal(journal_read_entry(reader, position - 1, &entry), SPN_OK);
+    journal_reader_close(reader);
+    journal_close(journal);
+}
+
 static void a_full_map(void **state)
 {
     (void)state;
@@ -2532,6 +2616,7 @@ int main(void)
     ADD(a_step_into_a_damaged_leaf);
     ADD(keys_of_a_wrong_size);
     ADD(a_full_map);
+    ADD(a_map_is_resized);
     ADD(a_full_disk);
     ADD(a_commit_is_synced_before_it_returns);
     for (size_t i = 0; i < COUNT(faulties); i++)
