@@ -35,7 +35,7 @@ find sidecar -name '*.[ch]' | sort | xargs awk '
     BEGIN {
         storeys["pages"] = 1 # sees nothing
         read_table("sidecar/CMakeLists.txt")
-        count = split("base token store index recover", words, " ")
+        count = split("base token store index recover care", words, " ")
         for (i = 1; i <= count; i++)
             sees["cli", words[i]] = 1
         sees["http", "base"] = sees["http", "token"] = sees["http", "config"] = 1

@@ -51,6 +51,9 @@ enum cli_exit {
     X(dump, "dump", "", "print the whole log, read directly from the database")                    \
     X(clients, "clients", "", "list the processes that are connected to the sidecar")              \
     X(top, "top", "", "show what the sidecar does now, on the whole screen")                       \
+    X(backup, "backup", "FILE", "copy the database, while the sidecar goes on")                    \
+    X(restore, "restore", "FILE", "make a database of a backup, in an empty directory")            \
+    X(verify, "verify", "[PATH]", "check every page and value of a database or a backup")          \
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
     X(bench, "bench", "WHAT",                                                                      \

@@ -14,7 +14,7 @@
 #include "cli/cli.h"
 #include "base/own_files.h"
 
-enum { PATH_SIZE = 4096, PIDS_MAX = 16 };
+enum { PATH_SIZE = DATA_DIR_PATH_SIZE, PIDS_MAX = 16 };
 
 #define LOCK_FILE "lock.mdb" /* LMDB's name for its lock file */
 
@@ -112,11 +112,42 @@ static const char *user_dir(char *path)
     return path;
 }
 
+static const char system_dir[] = "/var/lib/sponson";
+
+static int fail_none(const char *user)
+{
+    char why[PATH_SIZE + 128];
+    snprintf(why, sizeof(why),
+             "none that can be read in %s%s%s; name its directory with --data-dir", system_dir,
+             user ? " or " : "", user ? user : "");
+    cli_error("database", why);
+    return CLI_NOT_FOUND;
+}
+
+int data_dir_find(const char *given, char ret_path[DATA_DIR_PATH_SIZE])
+{
+    char path[PATH_SIZE];
+    char file[PATH_SIZE + 16];
+    const char *from_environment = getenv("SPONSON_DATA_DIR");
+    const char *named = given ? given : from_environment;
+    if (named && *named) {
+        snprintf(ret_path, PATH_SIZE, "%s", named);
+        return CLI_OK;
+    }
+    const char *dirs[] = {system_dir, user_dir(path)};
+    for (size_t i = 0; i < 2 && dirs[i]; i++) {
+        snprintf(file, sizeof(file), "%s/data.mdb", dirs[i]);
+        if (access(file, R_OK) != 0)
+            continue;
+        snprintf(ret_path, PATH_SIZE, "%s", dirs[i]);
+        return CLI_OK;
+    }
+    return fail_none(dirs[1]);
+}
+
 int data_dir_open(const char *given, struct journal **ret_journal, bool *ret_whole)
 {
-    static const char system_dir[] = "/var/lib/sponson";
     char path[PATH_SIZE];
-    char why[PATH_SIZE + 128];
     const char *from_environment = getenv("SPONSON_DATA_DIR");
     if (given)
         return open_named(given, ret_journal, ret_whole);
@@ -129,9 +160,5 @@ int data_dir_open(const char *given, struct journal **ret_journal, bool *ret_who
         if (err != SPN_E_PATH)
             return err == SPN_OK ? CLI_OK : open_failed(dirs[i], err);
     }
-    snprintf(why, sizeof(why),
-             "none that can be read in %s%s%s; name its directory with --data-dir", system_dir,
-             dirs[1] ? " or " : "", dirs[1] ? dirs[1] : "");
-    cli_error("database", why);
-    return CLI_NOT_FOUND;
+    return fail_none(dirs[1]);
 }

@@ -138,6 +138,8 @@ spn_err journal_put_segment(struct journal *journal, uint32_t number,
                             const struct record_segment *segment) SPN_MUST_USE;
 /* Writes all of meta but format, secret, database id and what the quota took, which stay. */
 spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta) SPN_MUST_USE;
+/* Makes it another database: with an id of its own, and without positions below this one. */
+spn_err journal_renew(struct journal *journal, uint64_t next_position) SPN_MUST_USE;
 /* The quota deletes the log up to this position: meta has the highest one. */
 spn_err journal_note_taken(struct journal *journal, uint64_t position) SPN_MUST_USE;
 

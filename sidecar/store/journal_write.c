@@ -2,8 +2,10 @@
 #include "store/journal_base.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
@@ -264,6 +266,15 @@ spn_err journal_put_meta(struct journal *journal, const struct record_meta *meta
     next.taken = journal->next.meta.taken;
     memcpy(next.secret, journal->now.meta.secret, sizeof(next.secret));
     memcpy(next.database, journal->now.meta.database, sizeof(next.database));
+    return put_meta(journal, &next);
+}
+
+spn_err journal_renew(struct journal *journal, uint64_t next_position)
+{
+    struct record_meta next = journal->next.meta;
+    if (getentropy(next.database, sizeof(next.database)) != 0)
+        return journal_fail(errno, NULL, "getentropy");
+    next.next_position = next_position;
     return put_meta(journal, &next);
 }
 

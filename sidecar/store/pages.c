@@ -181,6 +181,7 @@ static bool read_tree(const uint8_t *db, struct pages_tree *tree)
         .used = pages_get_u64(db + DB_BRANCHES) + pages_get_u64(db + DB_LEAVES) +
                 pages_get_u64(db + DB_OVERFLOWS),
         .depth = pages_get_u16(db + DB_DEPTH),
+        .flags = pages_get_u16(db + DB_FLAGS),
         .numbers = (pages_get_u16(db + DB_FLAGS) & DB_NUMBERS) != 0,
     };
     return tree->root == PAGES_NONE ? tree->depth == 0
@@ -208,35 +209,63 @@ static bool list_trees(const struct pages *pages, struct pages_snapshot *snapsho
     return true;
 }
 
+spn_err pages_read_meta(const struct pages *pages, const uint8_t *meta,
+                        struct pages_snapshot *ret_snapshot, struct pages_damage *ret_damage)
+{
+    struct pages_snapshot *snapshot = ret_snapshot;
+    *snapshot = (struct pages_snapshot){.txnid = pages_get_u64(meta + META_TXNID),
+                                        .last = pages_get_u64(meta + META_LAST),
+                                        .count = 2};
+    memcpy(snapshot->meta, meta, sizeof(snapshot->meta));
+    if (!is_meta(meta) || !read_tree(meta + META_TREES, &snapshot->trees[PAGES_FREE]) ||
+        !read_tree(meta + META_TREES + DB_SIZE, &snapshot->trees[PAGES_MAIN]))
+        return SPN_E_CORRUPT;
+    snapshot->trees[PAGES_FREE].numbers = true;
+    struct place list = pages_root_of(pages, snapshot, PAGES_MAIN);
+    bool none = list.number == PAGES_NONE || list.level > 1; /* or another program's */
+    bool whole = none || (pages_is_whole(pages, snapshot, &list, PAGES_MAIN) &&
+                          list_trees(pages, snapshot, &list));
+    if (!whole && ret_damage)
+        pages_describe(&list, PAGES_MAIN, ret_damage);
+    return whole ? SPN_OK : SPN_E_CORRUPT;
+}
+
 spn_err pages_snapshot(struct pages *pages, uint64_t txnid, struct pages_snapshot *ret_snapshot,
                        struct pages_damage *ret_damage)
 {
     const uint8_t *const metas[METAS] = {pages->map, pages->map + pages->page_size};
     const uint8_t *meta = txnid == 0 ? newer(metas) : metas[txnid % METAS];
     uint8_t copy[META_END];
+    struct pages_snapshot snapshot;
     memcpy(copy, meta, sizeof(copy));
-    struct pages_snapshot snapshot = {.txnid = pages_get_u64(copy + META_TXNID),
-                                      .last = pages_get_u64(copy + META_LAST),
-                                      .count = 2};
-    if (txnid != 0 && snapshot.txnid != txnid)
+    if (txnid != 0 && pages_get_u64(copy + META_TXNID) != txnid)
         return SPN_E_END;
-    if (snapshot.last >= pages->count)
+    if (pages_get_u64(copy + META_LAST) >= pages->count)
         look_at_size(pages);
-    if (!is_meta(copy) || !read_tree(copy + META_TREES, &snapshot.trees[PAGES_FREE]) ||
-        !read_tree(copy + META_TREES + DB_SIZE, &snapshot.trees[PAGES_MAIN]))
-        return SPN_E_CORRUPT;
-    snapshot.trees[PAGES_FREE].numbers = true;
-    struct place list = pages_root_of(pages, &snapshot, PAGES_MAIN);
-    bool none = list.number == PAGES_NONE || list.level > 1; /* or another program's */
-    bool whole = none || (pages_is_whole(pages, &snapshot, &list, PAGES_MAIN) &&
-                          list_trees(pages, &snapshot, &list));
-    if (!whole && ret_damage)
-        pages_describe(&list, PAGES_MAIN, ret_damage);
+    spn_err err = pages_read_meta(pages, copy, &snapshot, ret_damage);
     /* The copy is of this commit only if the meta page still has its number. */
     if (txnid != 0 && pages_get_u64(meta + META_TXNID) != txnid)
         return SPN_E_END;
     *ret_snapshot = snapshot;
-    return whole ? SPN_OK : SPN_E_CORRUPT;
+    return err;
+}
+
+void pages_now(const struct pages *pages, uint64_t *ret_needed, uint64_t *ret_map)
+{
+    const uint8_t *const metas[METAS] = {pages->map, pages->map + pages->page_size};
+    const uint8_t *meta = newer(metas);
+    *ret_needed = (pages_get_u64(meta + META_LAST) + 1) * pages->page_size;
+    *ret_map = pages_get_u64(meta + META_MAP);
+}
+
+size_t pages_size(const struct pages *pages)
+{
+    return pages->page_size;
+}
+
+bool pages_same_trees(const struct pages_snapshot *a, const struct pages_snapshot *b)
+{
+    return memcmp(a->meta + META_TREES, b->meta + META_TREES, META_TXNID - META_TREES) == 0;
 }
 
 size_t pages_find(const struct pages_snapshot *snapshot, const char *name)

@@ -32,7 +32,9 @@ enum {
     PAGES_TREES_MAX = 16,
     PAGES_KEY_MAX = 511,
     PAGES_MARK_SIZE = 1,
-    PAGES_FREE = 0, /* LMDB's own trees come first */
+    PAGES_META_SIZE = 152,   /* of what a meta page has */
+    PAGES_FREE_FLAGS = 0x08, /* of the tree of free pages, always */
+    PAGES_FREE = 0,          /* LMDB's own trees come first */
     PAGES_MAIN = 1,
 };
 
@@ -58,7 +60,8 @@ struct pages_tree {
     uint64_t entries;
     uint64_t used; /* pages */
     uint16_t depth;
-    bool numbers;
+    uint16_t flags;  /* LMDB's */
+    bool numbers;    /* one of them: keys are numbers */
     uint64_t record; /* offset of this tree's record in the file; 0: it is in the meta page */
 };
 #define PAGES_NONE UINT64_MAX
@@ -69,6 +72,7 @@ struct pages_snapshot {
     uint64_t last; /* page */
     size_t count;
     struct pages_tree trees[PAGES_TREES_MAX];
+    uint8_t meta[PAGES_META_SIZE]; /* the meta page, as it was read */
 };
 
 /* map_size: the most of the file that may ever be read; the file may be shorter. */
@@ -87,6 +91,8 @@ spn_err pages_measure(int fd, uint64_t *ret_needed, uint64_t *ret_map) SPN_MUST_
  * damaged page. */
 spn_err pages_snapshot(struct pages *pages, uint64_t txnid, struct pages_snapshot *ret_snapshot,
                        struct pages_damage *ret_damage) SPN_MUST_USE;
+/* Whether two commits have the same trees. */
+bool pages_same_trees(const struct pages_snapshot *a, const struct pages_snapshot *b);
 /* SIZE_MAX: no tree has this name. */
 size_t pages_find(const struct pages_snapshot *snapshot, const char *name);
 
@@ -106,6 +112,43 @@ typedef void pages_tell(void *owner, const struct pages_damage *damage);
 spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snapshot, size_t sparse,
                     pages_tell *tell, void *owner, uint64_t ret_entries[PAGES_TREES_MAX],
                     uint64_t ret_marks[PAGES_TREES_MAX], bool *ret_free_whole) SPN_MUST_USE;
+
+/* How large the file is that the newest commit needs, and the map for which it was made: both may
+ * grow while a snapshot is read. Costs nothing. */
+void pages_now(const struct pages *pages, uint64_t *ret_needed, uint64_t *ret_map);
+size_t pages_size(const struct pages *pages); /* of one page */
+
+/* -- every value, without LMDB (pages_walk.c) -------------------------------------------------- */
+
+struct pages_walk {
+    /* A value of a whole leaf. Valid as long as the snapshot. Another result than SPN_OK ends the
+     * walk. */
+    spn_err (*take)(void *owner, uint64_t page, struct spn_bytes key, struct spn_bytes value);
+    pages_tell *tell; /* of a damaged page: nothing below it is given */
+    void *owner;
+    uint8_t *seen; /* a bit for each page up to snapshot->last, set for those that it met, with the
+                    * pages of large values; may be NULL */
+};
+
+/* Gives all values of a tree in the order of their keys. */
+spn_err pages_walk(const struct pages *pages, const struct pages_snapshot *snapshot, size_t tree,
+                   const struct pages_walk *walk) SPN_MUST_USE;
+
+/* -- copying a snapshot (pages_copy.c) --------------------------------------------------------- */
+
+struct pages_copy {
+    bool compact; /* without free pages: all pages get new places; else each stays in its own */
+    /* Writes `size` bytes at this offset. Another result than SPN_OK ends the copy. */
+    spn_err (*write)(void *owner, uint64_t offset, const void *bytes, size_t size);
+    void *owner;
+};
+
+/* Copies the pages that are in use, each of them checked, and then two meta pages. Free pages are
+ * not written. *ret_size: that the copy must have. SPN_E_CORRUPT: *ret_damage is the page that is
+ * not whole. */
+spn_err pages_copy(const struct pages *pages, const struct pages_snapshot *snapshot,
+                   const struct pages_copy *copy, uint64_t *ret_size,
+                   struct pages_damage *ret_damage) SPN_MUST_USE;
 
 /* Whether the file has all pages of all trees. LMDB does not write a page that is free again when
  * its transaction ends, and the file may end before such pages. Reads all pages, unless the file

@@ -2,7 +2,8 @@
 /* pages_base: the format of LMDB's file, and what the files that know it do for each other.
  *
  * pages.c finds pages and reads their contents. pages_whole.c decides whether a page is what LMDB
- * wrote. pages_check.c checks all of them, pages_mend.c replaces one.
+ * wrote. pages_check.c checks all of them, pages_mend.c replaces one, pages_walk.c gives their
+ * values, pages_copy.c copies them.
  */
 #ifndef SPN_PAGES_BASE_H
 #define SPN_PAGES_BASE_H
@@ -162,6 +163,9 @@ bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snap
 
 /* pages.c */
 
+/* The trees that a meta page names, from its bytes. */
+spn_err pages_read_meta(const struct pages *pages, const uint8_t *meta,
+                        struct pages_snapshot *ret_snapshot, struct pages_damage *ret_damage);
 void pages_describe(const struct place *place, size_t tree, struct pages_damage *ret_damage);
 
 /* The i-th page below a whole branch. */

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "care/backup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "care/placed_file.h"
+#include "store/pin.h"
+
+enum {
+    LOOK_EVERY = 256 * 1024, /* bytes between two looks at the database's size */
+};
+
+struct backup {
+    const struct backup_options *options;
+    struct care *care;
+    struct placed_file file;
+    struct pin *pin;
+    uint64_t total;
+    uint64_t done;
+    uint64_t looked; /* `done` at the last look */
+    uint64_t needed; /* by the database when it began */
+    uint64_t growth_max;
+    uint64_t grown;
+};
+
+/* Half of the room is left to the daemon, unless other figures were given; a quarter always. */
+static void choose_growth(struct backup *backup)
+{
+    uint64_t map;
+    pages_now(pin_pages(backup->pin), &backup->needed, &map);
+    uint64_t room = map > backup->needed ? map - backup->needed : 0;
+    uint64_t given = backup->options->growth_max;
+    uint64_t most = room / 4 * 3;
+    backup->growth_max = given == 0 ? room / 2 : given < most ? given : most;
+}
+
+static spn_err fail_grown(struct backup *backup)
+{
+    char words[300];
+    snprintf(words, sizeof(words),
+             "given up: the database has grown by %llu bytes meanwhile, and --max-growth allows "
+             "%llu; try again when less is written, to a faster disk, or with a larger --quota",
+             (unsigned long long)backup->grown, (unsigned long long)backup->growth_max);
+    return care_fail(backup->care, SPN_E_QUOTA_FULL, backup->options->file, words);
+}
+
+static spn_err look(struct backup *backup)
+{
+    uint64_t needed, map;
+    struct care *care = backup->care;
+    pages_now(pin_pages(backup->pin), &needed, &map);
+    backup->looked = backup->done;
+    backup->grown = needed > backup->needed ? needed - backup->needed : 0;
+    if (backup->grown > backup->growth_max)
+        return fail_grown(backup);
+    if (care->go_on && !care->go_on(care->owner, backup->done, backup->total))
+        return care_fail(care, SPN_E_STOPPING, backup->options->file, "interrupted: not made");
+    return SPN_OK;
+}
+
+static spn_err write_part(void *owner, uint64_t offset, const void *bytes, size_t size)
+{
+    struct backup *backup = owner;
+    if (placed_file_write(&backup->file, offset, bytes, size) != SPN_OK)
+        return care_fail_errno(backup->care, backup->options->file);
+    backup->done += size;
+    return backup->done - backup->looked >= LOOK_EVERY ? look(backup) : SPN_OK;
+}
+
+static uint64_t bytes_used(const struct pages *pages, const struct pages_snapshot *snapshot,
+                           bool compact)
+{
+    uint64_t used = 2;
+    for (size_t tree = compact ? PAGES_MAIN : PAGES_FREE; tree < snapshot->count; tree++)
+        used += snapshot->trees[tree].used;
+    return used * pages_size(pages);
+}
+
+static spn_err copy(struct backup *backup, uint64_t *ret_size)
+{
+    const struct backup_options *options = backup->options;
+    struct pages_snapshot snapshot;
+    struct pages_damage damage = {.tree = PAGES_MAIN};
+    const struct pages_copy how = {
+        .compact = options->compact, .write = write_part, .owner = backup};
+    spn_err err = pin_snapshot(backup->pin, &snapshot, &damage);
+    if (err == SPN_E_CORRUPT)
+        return care_fail_page(backup->care, options->dir, "the list of tables", damage.page);
+    if (err != SPN_OK)
+        return care_fail_store(backup->care, err, options->dir);
+    const struct pages *pages = pin_pages(backup->pin);
+    backup->total = bytes_used(pages, &snapshot, options->compact);
+    choose_growth(backup);
+    backup->care->why[0] = '\0';
+    err = pages_copy(pages, &snapshot, &how, ret_size, &damage);
+    if (err == SPN_E_CORRUPT && backup->care->why[0] == '\0')
+        return care_fail_page(backup->care, options->dir, "the database", damage.page);
+    return err == SPN_OK ? look(backup) : err;
+}
+
+/* The pages are let go before the copy reaches the disk, which may take long. */
+static spn_err make(struct backup *backup, struct backup_done *ret_done)
+{
+    const struct backup_options *options = backup->options;
+    uint64_t size;
+    spn_err err = pin_open(&backup->pin, options->dir);
+    if (err != SPN_OK)
+        return care_fail_store(backup->care, err, options->dir);
+    if (placed_file_begin(&backup->file, options->file) != SPN_OK)
+        return errno == EEXIST ? care_fail(backup->care, SPN_E_SYSTEM, options->file,
+                                           "there already, and not replaced")
+                               : care_fail_errno(backup->care, options->file);
+    err = copy(backup, &size);
+    pin_close(backup->pin);
+    backup->pin = NULL;
+    if (err == SPN_OK && placed_file_finish(&backup->file, size) != SPN_OK)
+        err = care_fail_errno(backup->care, options->file);
+    if (err == SPN_OK)
+        *ret_done = (struct backup_done){.bytes = backup->done, .grown = backup->grown};
+    return err;
+}
+
+spn_err backup_make(const struct backup_options *options, struct care *care,
+                    struct backup_done *ret_done)
+{
+    struct backup backup = {.options = options, .care = care, .file = PLACED_FILE_INIT};
+    spn_err err = make(&backup, ret_done);
+    placed_file_release(&backup.file);
+    pin_close(backup.pin);
+    return err;
+}
