@@ -81,6 +81,14 @@ static spn_err write_generation(struct recovery *recovery)
     return SPN_OK;
 }
 
+/* A position that the log has is not given out again, nor are those that meta excludes: a restored
+ * database begins far above its log. */
+static void reach(struct broker_state *state, uint64_t position)
+{
+    if (state->next_position <= position)
+        state->next_position = position + 1;
+}
+
 /* -- damage above the checkpoint --------------------------------------------------------------- */
 
 static bool met_damage(const struct recovery *recovery)
@@ -142,7 +150,7 @@ static spn_err pass_damage(struct recovery *recovery, uint64_t from, uint64_t la
         last = newest;
     found->lost_from = found->lost > 0 ? found->lost_from : from;
     found->lost += last - from + 1;
-    recovery->state->next_position = last + 1;
+    reach(recovery->state, last);
     uint64_t epoch = journal_guess_epoch(recovery->reader, last);
     bool known = epoch != 0 && recovery_find_epoch(recovery, epoch) != SLOT_NONE;
     return known && !epochs_has(&recovery->given_up, epoch) ? give_up(recovery, epoch) : SPN_OK;
@@ -275,7 +283,7 @@ static spn_err apply(struct recovery *recovery, uint64_t position, const struct 
 {
     recovery->found.entries++;
     database_clock_find(&recovery->found.clock, entry->time_ns, entry->wall_ms);
-    recovery->state->next_position = position + 1;
+    reach(recovery->state, position);
     recovery->state->active->bytes += record_entry_size(position, entry) + RECORD_ENTRY_OVERHEAD;
     switch (entry->kind) {
     case RECORD_OPEN:
