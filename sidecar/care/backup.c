@@ -104,7 +104,7 @@ static spn_err copy(struct backup *backup, uint64_t *ret_size)
 static spn_err make(struct backup *backup, struct backup_done *ret_done)
 {
     const struct backup_options *options = backup->options;
-    uint64_t size;
+    uint64_t size = 0;
     spn_err err = pin_open(&backup->pin, options->dir);
     if (err != SPN_OK)
         return care_fail_store(backup->care, err, options->dir);

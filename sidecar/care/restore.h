@@ -2,9 +2,10 @@
 /* restore: makes a database of a backup.
  *
  * The copy is prepared in a directory of its own below the data directory, and is there at once, or
- * not at all. It is another database than the one it was made of: its id is new, so clients that
- * have seen more of the old one learn that (README.md, "A database that went back"). Its positions
- * go on far above those of the copy, so none that the old one has given out since is given again.
+ * not at all (workshop.h). It is another database than the one it was made of: its id is new, so
+ * clients that have seen more of the old one learn that (README.md, "A database that went back").
+ * Its positions go on far above those of the copy, so none that the old one has given out since is
+ * given again.
  *
  * Errors   care->why has the words. SPN_E_IN_USE: a daemon runs there. SPN_E_PATH: the directory is
  *          not fit, or not empty. SPN_E_CORRUPT, SPN_E_NEWER_FORMAT, SPN_E_OLDER_FORMAT: of the
@@ -15,10 +16,6 @@
 #define SPN_RESTORE_H
 
 #include "care/care.h"
-
-/* By how much the positions advance: more than a database gives out between a backup and its
- * restore. */
-#define RESTORE_POSITIONS (UINT64_C(1) << 40)
 
 struct restore_done {
     uint64_t bytes;

@@ -54,6 +54,8 @@ enum cli_exit {
     X(backup, "backup", "FILE", "copy the database, while the sidecar goes on")                    \
     X(restore, "restore", "FILE", "make a database of a backup, in an empty directory")            \
     X(verify, "verify", "[PATH]", "check every page and value of a database or a backup")          \
+    X(salvage, "salvage", "OLD NEW", "make a database of what is left of a damaged one")           \
+    X(upgrade, "upgrade", "", "bring a database to the format of this version")                    \
     X(health, "health", "", "print the sidecar's status")                                          \
     X(stats, "stats", "", "print the sidecar's counters")                                          \
     X(bench, "bench", "WHAT",                                                                      \

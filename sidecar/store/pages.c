@@ -16,14 +16,14 @@ static const uint32_t lmdb_version = 1;
 
 /* -- meta pages -------------------------------------------------------------------------------- */
 
-static bool is_meta(const uint8_t *page)
+bool pages_is_meta(const uint8_t *page)
 {
     return (pages_get_u16(page + PAGE_FLAGS) & ~TRANSIENT) == IS_META &&
            pages_get_u32(page + META_MAGIC) == lmdb_magic &&
            pages_get_u32(page + META_VERSION) == lmdb_version;
 }
 
-static bool is_page_size(uint64_t size)
+bool pages_is_page_size(uint64_t size)
 {
     return size >= PAGE_SIZE_MIN && size <= PAGE_SIZE_MAX && (size & (size - 1)) == 0;
 }
@@ -47,11 +47,11 @@ static const uint8_t *newer(const uint8_t *const metas[METAS])
 
 static bool read_metas(int fd, uint8_t bytes[METAS][META_END], size_t *ret_page_size)
 {
-    if (pread(fd, bytes[0], META_END, 0) != META_END || !is_meta(bytes[0]))
+    if (pread(fd, bytes[0], META_END, 0) != META_END || !pages_is_meta(bytes[0]))
         return false;
     uint64_t size = pages_get_u32(bytes[0] + META_TREES + DB_PAD);
-    if (!is_page_size(size) || pread(fd, bytes[1], META_END, (off_t)size) != META_END ||
-        !is_meta(bytes[1]) || pages_get_u32(bytes[1] + META_TREES + DB_PAD) != size)
+    if (!pages_is_page_size(size) || pread(fd, bytes[1], META_END, (off_t)size) != META_END ||
+        !pages_is_meta(bytes[1]) || pages_get_u32(bytes[1] + META_TREES + DB_PAD) != size)
         return false;
     *ret_page_size = size;
     return true;
@@ -85,17 +85,13 @@ static void look_at_size(struct pages *pages)
     pages->count = count < mapped ? count : mapped;
 }
 
-spn_err pages_open(struct pages **ret_pages, int fd, size_t map_size)
+spn_err pages_open_raw(struct pages **ret_pages, int fd, size_t map_size, size_t page_size)
 {
-    uint8_t bytes[METAS][META_END];
     struct pages *pages = calloc(1, sizeof(*pages));
     if (!pages)
         return SPN_E_NOMEM;
     pages->fd = fd;
-    if (!read_metas(fd, bytes, &pages->page_size)) {
-        free(pages);
-        return SPN_E_CORRUPT;
-    }
+    pages->page_size = page_size;
     void *map = mmap(NULL, map_size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) {
         free(pages);
@@ -106,6 +102,14 @@ spn_err pages_open(struct pages **ret_pages, int fd, size_t map_size)
     look_at_size(pages);
     *ret_pages = pages;
     return SPN_OK;
+}
+
+spn_err pages_open(struct pages **ret_pages, int fd, size_t map_size)
+{
+    uint8_t bytes[METAS][META_END];
+    size_t page_size;
+    return read_metas(fd, bytes, &page_size) ? pages_open_raw(ret_pages, fd, map_size, page_size)
+                                             : SPN_E_CORRUPT;
 }
 
 void pages_close(struct pages *pages)
@@ -184,8 +188,11 @@ static bool read_tree(const uint8_t *db, struct pages_tree *tree)
         .flags = pages_get_u16(db + DB_FLAGS),
         .numbers = (pages_get_u16(db + DB_FLAGS) & DB_NUMBERS) != 0,
     };
-    return tree->root == PAGES_NONE ? tree->depth == 0
-                                    : tree->depth >= 1 && tree->depth <= DEPTH_MAX;
+    bool whole =
+        tree->root == PAGES_NONE ? tree->depth == 0 : tree->depth >= 1 && tree->depth <= DEPTH_MAX;
+    if (!whole)
+        tree->root = PAGES_NONE; /* nobody follows it */
+    return whole;
 }
 
 /* Reads a list of trees that is one leaf, as ours is. */
@@ -217,7 +224,7 @@ spn_err pages_read_meta(const struct pages *pages, const uint8_t *meta,
                                         .last = pages_get_u64(meta + META_LAST),
                                         .count = 2};
     memcpy(snapshot->meta, meta, sizeof(snapshot->meta));
-    if (!is_meta(meta) || !read_tree(meta + META_TREES, &snapshot->trees[PAGES_FREE]) ||
+    if (!pages_is_meta(meta) || !read_tree(meta + META_TREES, &snapshot->trees[PAGES_FREE]) ||
         !read_tree(meta + META_TREES + DB_SIZE, &snapshot->trees[PAGES_MAIN]))
         return SPN_E_CORRUPT;
     snapshot->trees[PAGES_FREE].numbers = true;

@@ -161,7 +161,19 @@ bool pages_nodes_are_whole(const struct pages *pages, const struct place *place,
 bool pages_is_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                     const struct place *place, size_t tree);
 
+/* pages_nodes.c: every node that is left in a page, whether or not the page is whole. False ends
+ * it. Some are given twice. */
+typedef bool pages_take_node(void *owner, struct spn_bytes key, struct spn_bytes value);
+void pages_nodes(const struct pages *pages, const uint8_t *page, pages_take_node *take,
+                 void *owner);
+
 /* pages.c */
+
+bool pages_is_meta(const uint8_t *page);
+bool pages_is_page_size(uint64_t size);
+/* pages_open, whatever the meta pages are. */
+spn_err pages_open_raw(struct pages **ret_pages, int fd, size_t map_size,
+                       size_t page_size) SPN_MUST_USE;
 
 /* The trees that a meta page names, from its bytes. */
 spn_err pages_read_meta(const struct pages *pages, const uint8_t *meta,

@@ -276,6 +276,55 @@ static void a_damaged_backup_is_not_restored(struct stage *stage)
     expect_alone(stage, dir, "sponsond.lock\n");
 }
 
+/* The value of meta: what it begins with, the number of the format, and a checksum that each format
+ * has elsewhere or otherwise. */
+static void make_newer(struct stage *stage, const char *path)
+{
+    static const char magic[] = "SPONSON";
+    struct spn_bytes file = stage_read_file(stage, path);
+    const char *bytes = file.data;
+    bool found = false;
+    for (size_t i = 0; i + sizeof(magic) + 16 < file.size; i++) {
+        if (memcmp(bytes + i, magic, sizeof(magic)) != 0)
+            continue;
+        damage(path, (off_t)(i + 8));  /* format 3 */
+        damage(path, (off_t)(i + 12)); /* the checksum */
+        found = true;
+    }
+    assert_true(found);
+}
+
+static void another_format_is_refused_by_name(struct stage *stage)
+{
+    const char *file = stage_path(stage, "b");
+    const char *dir = stage_path(stage, "other");
+    struct feeder feeder;
+    struct process *daemon = stage_start(stage, NULL);
+    feeder_open(&feeder);
+    put_many(&feeder, 1, 10);
+    feeder_close(&feeder);
+    struct outcome outcome = stage_run(stage, "backup", file);
+    stage_expect_code(&outcome, 0);
+    assert_int_equal(stage_stop(daemon), 0);
+    outcome = stage_run(stage, "upgrade");
+    stage_expect_code(&outcome, 0);
+    assert_string_equal(outcome.out, "format 2, which is this version's: nothing to do\n");
+    outcome = stage_run(stage, "upgrade", "--data-dir", stage_path(stage, "nothing"));
+    stage_expect_code(&outcome, 3);
+
+    make_newer(stage, stage_format(stage, "%s/data.mdb", stage->data_dir));
+    make_newer(stage, file);
+    outcome = stage_run(stage, "upgrade");
+    expect_words(&outcome, 1, "written by a newer version");
+    outcome = stage_run(stage, "verify");
+    expect_words(&outcome, 1, "newer format");
+    outcome = stage_run(stage, "restore", file, "--data-dir", dir);
+    expect_words(&outcome, 1, "newer version");
+    outcome = stage_run(stage, "salvage", stage->data_dir, dir);
+    expect_words(&outcome, 1, "newer format");
+    expect_alone(stage, dir, "sponsond.lock\n");
+}
+
 /* -- after a restore of an older copy ---------------------------------------------------------- */
 
 static void stop_and_take(struct stage *stage, struct process *daemon, const char *file)
@@ -331,6 +380,7 @@ int main(int argc, char **argv)
         STAGE_TEST(a_backup_gives_up_when_the_file_grows),
         STAGE_TEST(nothing_is_replaced),
         STAGE_TEST(a_damaged_backup_is_not_restored),
+        STAGE_TEST(another_format_is_refused_by_name),
         STAGE_TEST(a_database_that_went_back_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
