@@ -190,7 +190,7 @@ static void a_backup_gives_up_when_the_file_grows(struct stage *stage)
     stage_start(stage, &(struct stage_daemon){.more = {"--quota", "256M"}});
     struct process *load = begin_load(stage);
     assert_true(until_true(until_in(WAIT_MS), is_nearly_full, stage));
-    for (int tries = 0; code == 0 && tries < 100; tries++) {
+    for (int tries = 0; code == 0 && tries < 10; tries++) {
         struct outcome outcome = stage_run(stage, "backup", file, "--max-growth", "1");
         code = outcome.code;
         if (code != 0)
