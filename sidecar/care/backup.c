@@ -2,14 +2,18 @@
 #include "care/backup.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "care/placed_file.h"
 #include "store/pin.h"
 
 enum {
-    LOOK_EVERY = 256 * 1024, /* bytes between two looks at the database's size */
+    GO_ON_EVERY = 256 * 1024, /* bytes */
+    LOOK_EVERY_MS = 10,       /* between two looks at the database's size */
 };
 
 struct backup {
@@ -19,10 +23,15 @@ struct backup {
     struct pin *pin;
     uint64_t total;
     uint64_t done;
-    uint64_t looked; /* `done` at the last look */
+    uint64_t asked;  /* `done` when go_on was called last */
     uint64_t needed; /* by the database when it began */
     uint64_t growth_max;
-    uint64_t grown;
+    atomic_ullong grown;
+    atomic_bool over; /* it has grown too much: the commit is not held any more */
+    pthread_t watcher;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool stopping; /* under the mutex */
 };
 
 /* Half of the room is left to the daemon, unless other figures were given; a quarter always. */
@@ -42,31 +51,68 @@ static spn_err fail_grown(struct backup *backup)
     snprintf(words, sizeof(words),
              "given up: the database has grown by %llu bytes meanwhile, and --max-growth allows "
              "%llu; try again when less is written, to a faster disk, or with a larger --quota",
-             (unsigned long long)backup->grown, (unsigned long long)backup->growth_max);
+             atomic_load(&backup->grown), (unsigned long long)backup->growth_max);
     return care_fail(backup->care, SPN_E_QUOTA_FULL, backup->options->file, words);
 }
 
-static spn_err look(struct backup *backup)
+/* -- the watcher ------------------------------------------------------------------------------- */
+
+static void look(struct backup *backup)
 {
     uint64_t needed, map;
-    struct care *care = backup->care;
     pages_now(pin_pages(backup->pin), &needed, &map);
-    backup->looked = backup->done;
-    backup->grown = needed > backup->needed ? needed - backup->needed : 0;
-    if (backup->grown > backup->growth_max)
-        return fail_grown(backup);
-    if (care->go_on && !care->go_on(care->owner, backup->done, backup->total))
-        return care_fail(care, SPN_E_STOPPING, backup->options->file, "interrupted: not made");
-    return SPN_OK;
+    atomic_store(&backup->grown, needed > backup->needed ? needed - backup->needed : 0);
+    if (atomic_load(&backup->grown) <= backup->growth_max || atomic_load(&backup->over))
+        return;
+    atomic_store(&backup->over, true);
+    pin_let_go(backup->pin);
 }
+
+/* A thread of its own: writing to a slow disk may stand still for long, and the daemon must not
+ * stand still with it. */
+static void *watch(void *argument)
+{
+    struct backup *backup = argument;
+    struct timespec due;
+    pthread_mutex_lock(&backup->mutex);
+    while (!backup->stopping) {
+        look(backup);
+        clock_gettime(CLOCK_REALTIME, &due);
+        due.tv_nsec += LOOK_EVERY_MS * 1000000l;
+        due.tv_sec += due.tv_nsec / 1000000000l;
+        due.tv_nsec %= 1000000000l;
+        (void)pthread_cond_timedwait(&backup->wake, &backup->mutex, &due);
+    }
+    pthread_mutex_unlock(&backup->mutex);
+    return NULL;
+}
+
+static void stop_watching(struct backup *backup)
+{
+    pthread_mutex_lock(&backup->mutex);
+    backup->stopping = true;
+    pthread_cond_signal(&backup->wake);
+    pthread_mutex_unlock(&backup->mutex);
+    (void)pthread_join(backup->watcher, NULL);
+}
+
+/* -- the copy ---------------------------------------------------------------------------------- */
 
 static spn_err write_part(void *owner, uint64_t offset, const void *bytes, size_t size)
 {
     struct backup *backup = owner;
+    struct care *care = backup->care;
+    if (atomic_load(&backup->over))
+        return fail_grown(backup);
     if (placed_file_write(&backup->file, offset, bytes, size) != SPN_OK)
-        return care_fail_errno(backup->care, backup->options->file);
+        return care_fail_errno(care, backup->options->file);
     backup->done += size;
-    return backup->done - backup->looked >= LOOK_EVERY ? look(backup) : SPN_OK;
+    if (backup->done - backup->asked < GO_ON_EVERY)
+        return SPN_OK;
+    backup->asked = backup->done;
+    if (care->go_on && !care->go_on(care->owner, backup->done, backup->total))
+        return care_fail(care, SPN_E_STOPPING, backup->options->file, "interrupted: not made");
+    return SPN_OK;
 }
 
 static uint64_t bytes_used(const struct pages *pages, const struct pages_snapshot *snapshot,
@@ -94,10 +140,16 @@ static spn_err copy(struct backup *backup, uint64_t *ret_size)
     backup->total = bytes_used(pages, &snapshot, options->compact);
     choose_growth(backup);
     backup->care->why[0] = '\0';
+    if (pthread_create(&backup->watcher, NULL, watch, backup) != 0)
+        return care_fail(backup->care, SPN_E_SYSTEM, options->file, "no thread could be made");
     err = pages_copy(pages, &snapshot, &how, ret_size, &damage);
+    stop_watching(backup);
+    look(backup);
+    if (atomic_load(&backup->over))
+        return fail_grown(backup);
     if (err == SPN_E_CORRUPT && backup->care->why[0] == '\0')
         return care_fail_page(backup->care, options->dir, "the database", damage.page);
-    return err == SPN_OK ? look(backup) : err;
+    return err;
 }
 
 /* The pages are let go before the copy reaches the disk, which may take long. */
@@ -118,14 +170,19 @@ static spn_err make(struct backup *backup, struct backup_done *ret_done)
     if (err == SPN_OK && placed_file_finish(&backup->file, size) != SPN_OK)
         err = care_fail_errno(backup->care, options->file);
     if (err == SPN_OK)
-        *ret_done = (struct backup_done){.bytes = backup->done, .grown = backup->grown};
+        *ret_done =
+            (struct backup_done){.bytes = backup->done, .grown = atomic_load(&backup->grown)};
     return err;
 }
 
 spn_err backup_make(const struct backup_options *options, struct care *care,
                     struct backup_done *ret_done)
 {
-    struct backup backup = {.options = options, .care = care, .file = PLACED_FILE_INIT};
+    struct backup backup = {.options = options,
+                            .care = care,
+                            .file = PLACED_FILE_INIT,
+                            .mutex = PTHREAD_MUTEX_INITIALIZER,
+                            .wake = PTHREAD_COND_INITIALIZER};
     spn_err err = make(&backup, ret_done);
     placed_file_release(&backup.file);
     pin_close(backup.pin);

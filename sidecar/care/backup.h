@@ -11,7 +11,7 @@
  * Errors   care->why has the words. SPN_E_QUOTA_FULL: the file has grown too much. SPN_E_CORRUPT:
  *          damaged. SPN_E_END: there is no database. SPN_E_STOPPING: go_on said so. SPN_E_SYSTEM,
  *          and those of pin.h.
- * Threads  one.
+ * Threads  one, and a watcher of its own.
  */
 #ifndef SPN_BACKUP_H
 #define SPN_BACKUP_H

@@ -55,12 +55,12 @@ static spn_err copy_overflow(struct copier *copier, uint8_t *node)
                          : err;
 }
 
-/* The tree whose record this node of the list of tables has. */
-static spn_err copy_tree(struct copier *copier, const uint8_t *original, uint8_t *node)
+/* The tree whose record the node at this offset of the list of tables has. */
+static spn_err copy_tree(struct copier *copier, uint64_t offset, uint8_t *node)
 {
     const struct pages_snapshot *snapshot = copier->snapshot;
     size_t at = NODE_KEY + (size_t)pages_get_u16(node + NODE_KEY_SIZE);
-    uint64_t record = (uint64_t)(original + at - copier->pages->map);
+    uint64_t record = offset + at;
     for (size_t tree = PAGES_MAIN + 1; tree < snapshot->count; tree++) {
         if (snapshot->trees[tree].record != record)
             continue;
@@ -77,13 +77,13 @@ static spn_err copy_leaf(struct copier *copier, const struct place *leaf, uint8_
 {
     spn_err err = SPN_OK;
     for (size_t i = 0; i < pages_node_count(leaf->page) && err == SPN_OK; i++) {
-        const uint8_t *original = pages_node_at(leaf->page, i);
-        uint8_t *node = page + (original - leaf->page);
+        size_t at = (size_t)(pages_node_at(leaf->page, i) - leaf->page);
+        uint8_t *node = page + at;
         unsigned flags = pages_get_u16(node + NODE_FLAGS);
         if (flags & HAS_OVERFLOW)
             err = copy_overflow(copier, node);
         else if (flags & HAS_TREE)
-            err = copy_tree(copier, original, node);
+            err = copy_tree(copier, leaf->number * copier->pages->page_size + at, node);
     }
     return err;
 }
@@ -107,22 +107,31 @@ static spn_err copy_branch(struct copier *copier, const struct place *branch, si
     return err;
 }
 
-static spn_err copy_from(struct copier *copier, const struct place *place, size_t tree,
+/* Whoever holds the commit may let it go meanwhile, and make nothing of the copy. So what is
+ * checked is what is read. */
+static spn_err copy_from(struct copier *copier, const struct place *there, size_t tree,
                          uint64_t *ret_number)
 {
-    uint8_t page[PAGE_SIZE_MAX];
-    if (!pages_is_whole(copier->pages, copier->snapshot, place, tree)) {
-        pages_describe(place, tree, copier->damage);
+    uint8_t page[PAGE_SIZE_MAX], original[PAGE_SIZE_MAX];
+    struct place place = *there;
+    bool whole = there->page != NULL;
+    if (whole) {
+        memcpy(original, there->page, copier->pages->page_size);
+        place.page = original;
+        whole = pages_is_whole(copier->pages, copier->snapshot, &place, tree);
+    }
+    if (!whole) {
+        pages_describe(&place, tree, copier->damage);
         return SPN_E_CORRUPT;
     }
-    size_t lower = pages_get_u16(place->page + PAGE_LOWER);
-    memcpy(page, place->page, copier->pages->page_size);
+    size_t lower = pages_get_u16(original + PAGE_LOWER);
+    memcpy(page, original, copier->pages->page_size);
     memset(page + lower, 0, pages_get_u16(page + PAGE_UPPER) - lower); /* of what was deleted */
-    spn_err err =
-        place->level == 1 ? copy_leaf(copier, place, page) : copy_branch(copier, place, tree, page);
+    spn_err err = place.level == 1 ? copy_leaf(copier, &place, page)
+                                   : copy_branch(copier, &place, tree, page);
     if (err != SPN_OK)
         return err;
-    *ret_number = take_numbers(copier, place->number, 1);
+    *ret_number = take_numbers(copier, place.number, 1);
     return write_page(copier, *ret_number, page);
 }
 

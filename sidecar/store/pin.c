@@ -93,6 +93,12 @@ void pin_close(struct pin *pin)
     free(pin);
 }
 
+void pin_let_go(struct pin *pin)
+{
+    if (pin->txn)
+        mdb_txn_reset(pin->txn);
+}
+
 struct pages *pin_pages(const struct pin *pin)
 {
     return pin->pages;

@@ -9,7 +9,7 @@
  *          the same database.
  * Errors   SPN_E_END: there is no database. SPN_E_CORRUPT: the file cannot be mapped as LMDB's.
  *          SPN_E_IN_USE, and others: as journal_open. journal_detail has the words.
- * Threads  one.
+ * Threads  one; pin_let_go: any.
  */
 #ifndef SPN_PIN_H
 #define SPN_PIN_H
@@ -21,6 +21,10 @@ struct pin;
 /* path: a data directory, or a file that no daemon uses: a backup, or a copy of data.mdb. */
 spn_err pin_open(struct pin **ret_pin, const char *path) SPN_MUST_USE;
 void pin_close(struct pin *pin); /* takes NULL */
+
+/* Lets the commit go, while another thread may read its pages: these are others' from now on, and
+ * what is read of them is worth nothing. Not beside pin_snapshot and pin_close. */
+void pin_let_go(struct pin *pin);
 
 /* The pages, and the commit that is held. SPN_E_CORRUPT: the list of tables is damaged: *ret_damage
  * (may be NULL). */
