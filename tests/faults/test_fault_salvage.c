@@ -34,7 +34,7 @@ enum {
     SMALL = 150,
     MIDDLE = 3000, /* one page of its own */
     LARGE = 9000,  /* several */
-    ROUNDS = 24,
+    ROUNDS = 14,
     ROUNDS_CAMPAIGN = 300,
     DAMAGES_MAX = 3,
     MOVES_MAX = 2 * DAMAGES_MAX,
