@@ -10,16 +10,11 @@
 
 #include "care/care.h"
 
-/* Begins to show progress, if stderr is a terminal, and to catch signals. doing: a word for the
- * line, borrowed. */
-void care_begin(struct care *care, const char *doing);
+/* Begins to show progress, if stderr is a terminal, and to catch signals. */
+void care_begin(struct care *care);
 /* Removes the line. */
 void care_end(void);
 /* Prints care->why; returns an exit code. */
 int care_failed(const struct care *care, spn_err err);
-
-/* "12.3 MB" for people. Returns ret_text. */
-enum { CARE_SIZE_TEXT = 32 };
-const char *care_size(uint64_t bytes, char ret_text[CARE_SIZE_TEXT]);
 
 #endif

@@ -44,6 +44,11 @@
     X("clients", "sponson clients", "who publishes and reads, and how far behind")                 \
     X("top", "sponson top --once --sort bytes --limit 10",                                         \
       "rates, queue, and the ten largest sessions, for a pipe; without --once on the screen")      \
+    X("backup", "sponson backup copy.mdb", "a copy of this moment, while the sidecar goes on")     \
+    X("restore", "sponson restore copy.mdb --data-dir restored", "a database of a backup")         \
+    X("verify", "sponson verify copy.mdb", "is every page and value of a backup whole?")           \
+    X("salvage", "sponson salvage restored salvaged", "what is left of a damaged database")        \
+    X("upgrade", "sponson upgrade", "has the database this version's format?")                     \
     X("health", "sponson health --wait 10", "wait until the sidecar serves")                       \
     X("stats", "sponson stats --json", "one object, for a script")                                 \
     X("bench", "sponson bench publish --count 1000", "how fast is this machine?")                  \

@@ -9,6 +9,7 @@
 #include "care/backup.h"
 #include "cli/care_work.h"
 #include "cli/data_dir.h"
+#include "cli/look.h"
 
 struct backup_verb {
     struct cli_words words;
@@ -63,15 +64,14 @@ static const struct argp argp = {
         "While it runs, the sidecar cannot use pages again that it frees, so its file may grow. If "
         "it grows by more than --max-growth, the backup gives up, and the sidecar goes on.\n\n"
         "Exits with 1 if there is no copy: the reason is printed. Exits with 3 if there is no "
-        "database.\n\n"
-        "Example: sponson backup --compact /backup/sponson-$(date +%F).mdb",
+        "database.",
 };
 
 int verb_backup(int argc, char **argv)
 {
     struct backup_verb verb = {.words = {.name = "FILE", .count_min = 1, .count_max = 1}};
     char dir[DATA_DIR_PATH_SIZE];
-    char size[CARE_SIZE_TEXT], grown[CARE_SIZE_TEXT];
+    char size[LOOK_TEXT_SIZE], grown[LOOK_TEXT_SIZE];
     struct care care;
     struct backup_done done;
     cli_parse(&argp, argc, argv, &verb);
@@ -82,12 +82,12 @@ int verb_backup(int argc, char **argv)
                                        .file = verb.words.at[0],
                                        .compact = verb.compact,
                                        .growth_max = verb.growth_max};
-    care_begin(&care, "copying");
+    care_begin(&care);
     spn_err err = backup_make(&how, &care, &done);
     if (err != SPN_OK)
         return care_failed(&care, err);
     care_end();
     fprintf(stderr, "sponson backup: %s: %s copied; the database grew by %s meanwhile\n", how.file,
-            care_size(done.bytes, size), care_size(done.grown, grown));
+            look_bytes(done.bytes, size), look_bytes(done.grown, grown));
     return CLI_OK;
 }

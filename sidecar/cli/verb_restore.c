@@ -9,6 +9,7 @@
 #include "care/restore.h"
 #include "cli/care_work.h"
 #include "cli/data_dir.h"
+#include "cli/look.h"
 
 struct restore_verb {
     struct cli_words words;
@@ -49,14 +50,14 @@ static const struct argp argp = {
 int verb_restore(int argc, char **argv)
 {
     struct restore_verb verb = {.words = {.name = "FILE", .count_min = 1, .count_max = 1}};
-    char size[CARE_SIZE_TEXT];
+    char size[LOOK_TEXT_SIZE];
     struct care care;
     struct restore_done done;
     cli_parse(&argp, argc, argv, &verb);
     const char *dir = verb.data_dir ? verb.data_dir : getenv("SPONSON_DATA_DIR");
     if (!dir || !*dir)
         cli_usage("--data-dir", "missing, and SPONSON_DATA_DIR is not set");
-    care_begin(&care, "restoring");
+    care_begin(&care);
     spn_err err = restore_run(verb.words.at[0], dir, &care, &done);
     if (err != SPN_OK)
         return care_failed(&care, err);
@@ -64,6 +65,6 @@ int verb_restore(int argc, char **argv)
     fprintf(stderr,
             "sponson restore: %s: %s restored, up to position %" PRIu64 "; new ones begin at "
             "%" PRIu64 "\n",
-            dir, care_size(done.bytes, size), done.newest, done.next_position);
+            dir, look_bytes(done.bytes, size), done.newest, done.next_position);
     return CLI_OK;
 }

@@ -47,7 +47,7 @@ int verb_salvage(int argc, char **argv)
     struct care care;
     struct rescue_done done;
     cli_parse(&argp, argc, argv, &verb);
-    care_begin(&care, "salvaging");
+    care_begin(&care);
     spn_err err = rescue_run(verb.words.at[0], verb.words.at[1], &care, &done);
     if (err != SPN_OK)
         return care_failed(&care, err);

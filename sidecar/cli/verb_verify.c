@@ -10,6 +10,7 @@
 #include "care/verify.h"
 #include "cli/care_work.h"
 #include "cli/data_dir.h"
+#include "cli/look.h"
 
 struct verify_verb {
     struct cli_words words;
@@ -46,7 +47,7 @@ static void put_finding(void *owner, const char *words)
 int verb_verify(int argc, char **argv)
 {
     struct verify_verb verb = {.words = {.name = "PATH", .count_max = 1}};
-    char path[DATA_DIR_PATH_SIZE], size[CARE_SIZE_TEXT];
+    char path[DATA_DIR_PATH_SIZE], size[LOOK_TEXT_SIZE];
     struct care care;
     struct verify_found found;
     cli_parse(&argp, argc, argv, &verb);
@@ -54,13 +55,13 @@ int verb_verify(int argc, char **argv)
     if (exit_code != CLI_OK)
         return exit_code;
     out_init(&verb.out, STDOUT_FILENO);
-    care_begin(&care, "checking");
+    care_begin(&care);
     spn_err err = verify_run(path, put_finding, &verb, &care, &found);
     care_end();
     if (err != SPN_OK)
         return cli_finish(&verb.out, care_failed(&care, err));
     exit_code = cli_finish(&verb.out, found.findings > 0 ? CLI_FAILURE : CLI_OK);
     fprintf(stderr, "sponson verify: %s: %s: %" PRIu64 " values in %s\n", path,
-            found.findings > 0 ? "damaged" : "whole", found.values, care_size(found.bytes, size));
+            found.findings > 0 ? "damaged" : "whole", found.values, look_bytes(found.bytes, size));
     return exit_code;
 }

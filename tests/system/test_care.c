@@ -37,7 +37,7 @@ static bool campaign;
 static struct process *begin_load(struct stage *stage)
 {
     return stage_begin_run(stage, "bench", "publish", "--count", "100000000", "--size", "500",
-                           "--sessions", "20", "--keep");
+                           "--sessions", "20", "--keep", "--running");
 }
 
 static void end_load(struct process *load)
@@ -131,7 +131,7 @@ static void a_backup_has_all_that_was_acknowledged(struct stage *stage)
 {
     struct feeder feeder;
     stage_start(stage, &(struct stage_daemon){
-                           .more = {"--retention-events", "200000", "--row-interval", "100"}});
+                           .more = {"--retention-events", "10000", "--row-interval", "100"}});
     feeder_open(&feeder);
     struct process *load = begin_load(stage);
     for (int round = 0; round < (campaign ? ROUNDS_CAMPAIGN : ROUNDS); round++)
