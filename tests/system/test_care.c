@@ -127,11 +127,12 @@ static void try_backup(struct stage *stage, struct feeder *feeder, int round)
     assert_int_equal(unlink(stage_format(stage, "%s/data.mdb", dir)), 0);
 }
 
+/* With a quota that gives it room: each backup is made, however slow it is. */
 static void a_backup_has_all_that_was_acknowledged(struct stage *stage)
 {
     struct feeder feeder;
-    stage_start(stage, &(struct stage_daemon){
-                           .more = {"--retention-events", "10000", "--row-interval", "100"}});
+    stage_start(stage, &(struct stage_daemon){.more = {"--quota", "64G", "--retention-events",
+                                                       "10000", "--row-interval", "100"}});
     feeder_open(&feeder);
     struct process *load = begin_load(stage);
     for (int round = 0; round < (campaign ? ROUNDS_CAMPAIGN : ROUNDS); round++)
