@@ -197,8 +197,10 @@ static void *run(void *argument)
         spn_err err = worker->settings ? worker_take_settings(worker) : SPN_OK;
         if (err == SPN_OK && !deadline_is_set(&worker->retry))
             err = worker_take_other_work(worker);
-        if (err != SPN_OK)
+        if (err != SPN_OK) {
             worker_fail(worker, err);
+            continue; /* the journal may be unusable */
+        }
         run_due(worker);
         read_on(worker);
         if (wants_commit(worker))

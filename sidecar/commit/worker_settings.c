@@ -41,8 +41,12 @@ static spn_err set_quota(struct worker *worker, const struct settings *settings)
     if (settings->quota_bytes == worker->options.quota_bytes)
         return SPN_OK;
     worker->options.quota_bytes = settings->quota_bytes;
-    spn_err err =
-        journal_resize(worker->options.journal, settings->map_bytes, settings->quota_bytes);
+    const struct journal_options sizes = {
+        .size_max = settings->map_bytes,
+        .reserve = settings->map_bytes - settings->quota_bytes,
+        .headroom_max = settings->quota_bytes,
+    };
+    spn_err err = journal_resize(worker->options.journal, &sizes);
     if (err != SPN_OK)
         return err;
     worker_follow_quota(worker);

@@ -78,6 +78,7 @@ static bool open_journal(struct daemon *daemon)
     struct journal_options journal = {
         .dir = options->data_dir,
         .size_max = daemon_map_bytes(options),
+        .reserve = daemon_map_bytes(options) - options->quota_bytes,
         .headroom_max = options->quota_bytes,
         .went_on = go_on,
         .context = daemon,

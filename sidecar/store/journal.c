@@ -70,6 +70,39 @@ static void note_lock_file(struct journal *journal, const char *dir)
     (void)file_id_of(AT_FDCWD, path, &journal->lock_file);
 }
 
+/* LMDB replaces its map, so nobody may have a page of the old one. */
+static int set_map(struct journal *journal, size_t bytes)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_set_mapsize(journal->env, bytes);
+    if (rc == 0)
+        rc = mdb_env_info(journal->env, &info);
+    if (rc == 0)
+        journal->map_bytes = info.me_mapsize;
+    return rc;
+}
+
+/* What the map must have at least. LMDB itself makes it end with the file. Then a file above its
+ * quota would have no page for the deletion that makes it smaller. */
+static int measure_map(struct journal *journal, size_t reserve, size_t *ret_bytes)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int rc = mdb_env_info(journal->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(journal->env, &stat);
+    if (rc == 0)
+        *ret_bytes = (info.me_last_pgno + 1) * stat.ms_psize + reserve;
+    return rc;
+}
+
+static int make_reserve(struct journal *journal, const struct journal_options *options)
+{
+    size_t needed = 0;
+    int rc = measure_map(journal, options->reserve, &needed);
+    return rc == 0 && needed > journal->map_bytes ? set_map(journal, needed) : rc;
+}
+
 static spn_err open_env(struct journal *journal, const struct journal_options *options)
 {
     unsigned flags = MDB_NORDAHEAD | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0);
@@ -95,6 +128,9 @@ static spn_err open_env(struct journal *journal, const struct journal_options *o
     if (rc != 0)
         return journal_fail(rc, options->dir, options->dir);
     journal->map_bytes = info.me_mapsize;
+    rc = options->read_only ? 0 : make_reserve(journal, options);
+    if (rc != 0)
+        return journal_fail(rc, options->dir, options->dir);
     headroom_init(&journal->headroom, fd, options->headroom_max);
     note_lock_file(journal, options->dir);
     return SPN_OK;
@@ -387,29 +423,26 @@ spn_err journal_check_whole(const char *dir)
     return err;
 }
 
-/* LMDB replaces its map, so nobody may have a page of the old one. */
-static spn_err resize(struct journal *journal, size_t size_max)
+static spn_err resize(struct journal *journal, const struct journal_options *options)
 {
-    MDB_envinfo info;
-    int rc = mdb_env_set_mapsize(journal->env, size_max);
+    size_t needed = 0;
+    int rc = measure_map(journal, options->reserve, &needed);
     if (rc == 0)
-        rc = mdb_env_info(journal->env, &info);
-    if (rc != 0)
-        return journal_fail(rc, journal->dir, "resize");
-    journal->map_bytes = info.me_mapsize;
-    return journal_open_pages(journal);
+        rc = set_map(journal, needed > options->size_max ? needed : options->size_max);
+    return rc == 0 ? journal_open_pages(journal) : journal_fail(rc, journal->dir, "resize");
 }
 
-spn_err journal_resize(struct journal *journal, size_t size_max, uint64_t headroom_max)
+spn_err journal_resize(struct journal *journal, const struct journal_options *options)
 {
     assert(!journal->txn && !journal->read_only);
     (void)pthread_rwlock_wrlock(&journal->map);
-    spn_err err = resize(journal, size_max);
+    spn_err err = resize(journal, options);
+    journal->map_gone = err != SPN_OK;
     (void)pthread_rwlock_unlock(&journal->map);
     if (err == SPN_E_NOMEM) /* not what may pass */
         err = SPN_E_IO;
     if (journal->headroom.bytes_max > 0) /* 0: no room can be made */
-        journal->headroom.bytes_max = headroom_max;
+        journal->headroom.bytes_max = options->headroom_max;
     return err;
 }
 

@@ -33,7 +33,8 @@ struct journal_reader;
 
 struct journal_options {
     const char *dir;
-    size_t size_max;       /* of the map: quota and reserve. Ignored when read-only */
+    size_t size_max; /* of the map: quota and reserve. Ignored when read-only, as the reserve is */
+    size_t reserve;  /* the map has so much behind the last page of the file, even above size_max */
     uint64_t headroom_max; /* up to this size, room is made in the file ahead of need; 0: none */
     bool read_only; /* for the command line: works beside a running daemon and after a kill -9 */
     /* Called now and then while the journal is opened and recovered, as long as there is progress.
@@ -64,11 +65,11 @@ bool journal_lacks_meta(const struct journal *journal);
  * has both sizes), or its last page is not known. A writable open fails then. */
 spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
 
-/* Makes the map larger or smaller, but never smaller than the file, once no reader has a snapshot;
- * readers wait meanwhile. The writer's thread, outside a transaction, and without a snapshot of its
- * own. SPN_E_IO, SPN_E_SYSTEM: the journal cannot be used any more. */
-spn_err journal_resize(struct journal *journal, size_t size_max,
-                       uint64_t headroom_max) SPN_MUST_USE;
+/* Makes the map larger or smaller, but never smaller than the file and the reserve, once no reader
+ * has a snapshot; readers wait meanwhile. Of the options only the three sizes count. The writer's
+ * thread, outside a transaction, and without a snapshot of its own. SPN_E_IO, SPN_E_SYSTEM: there
+ * is no map any more; every later journal_begin and journal_reader_begin is SPN_E_IO. */
+spn_err journal_resize(struct journal *journal, const struct journal_options *options) SPN_MUST_USE;
 
 /* What a writable open found damaged and mended: for the daemon's log. By table, in the order of
  * JOURNAL_TABLE_NAMES. */

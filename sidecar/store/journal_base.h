@@ -75,6 +75,7 @@ struct journal {
     void *context;
     uint64_t steps; /* of a recovery */
     uint64_t map_bytes;
+    bool map_gone;        /* a resize failed; nothing is read or written any more */
     pthread_rwlock_t map; /* each snapshot holds it for reading, a resize for writing */
     struct headroom headroom;
     struct file_id lock_file; /* LMDB's, as of open */

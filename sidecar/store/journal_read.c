@@ -16,6 +16,8 @@
  * the commit with that number. */
 static int begin_snapshot(struct journal_reader *reader)
 {
+    if (reader->journal->map_gone)
+        return EIO;
     for (;;) {
         int rc = journal_begin_read(reader->journal, &reader->txn);
         if (rc != 0)

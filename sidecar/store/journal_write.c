@@ -41,7 +41,7 @@ spn_err journal_begin(struct journal *journal)
 {
     assert(!journal->txn && !journal->read_only);
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(journal->env, NULL, 0, &txn);
+    int rc = journal->map_gone ? EIO : mdb_txn_begin(journal->env, NULL, 0, &txn);
     if (rc != 0)
         return journal_fail(rc, journal->dir, "begin");
     journal->txn = txn;

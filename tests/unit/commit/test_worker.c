@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "log_rig.h"
@@ -812,6 +814,44 @@ static void a_larger_quota_makes_room(void **state)
     assert_int_equal(metrics_get(&metrics.database_map_bytes), map);
 }
 
+/* A quota below the file leaves the reserve, so that trimming has pages to work with. */
+static void a_smaller_quota_leaves_a_reserve(void **state)
+{
+    (void)state;
+    enum { RESERVE = 1024 * 1024 };
+    uint64_t used, map;
+    struct stat file;
+    char path[PATH_MAX];
+    fill_generation();
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    start();
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", rig.dir);
+    assert_int_equal(stat(path, &file), 0);
+    struct settings *settings = make_settings();
+    settings->quota_bytes = (uint64_t)file.st_size / 2;
+    settings->map_bytes = settings->quota_bytes + RESERVE;
+    submit_one(&settings->message);
+    journal_usage(rig.journal, &used, &map);
+    assert_in_range(map, (uint64_t)file.st_size + RESERVE, (uint64_t)file.st_size + 2 * RESERVE);
+    assert_true(used < (uint64_t)file.st_size / 2);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
+}
+
+/* Nothing is written any more, not even what came together with the settings. */
+static void a_map_that_cannot_be(void **state)
+{
+    (void)state;
+    start();
+    struct settings *settings = make_settings();
+    settings->quota_bytes = SIZE_MAX / 8;
+    settings->map_bytes = SIZE_MAX / 4;
+    struct message *works[] = {&settings->message, make_batch(0, 1, true)};
+    give(works, COUNT(works));
+    join_failed(SPN_E_IO);
+    assert_int_equal(atomic_load(&begins), 0);
+}
+
 /* The rule is in the database at once, and the log is trimmed by it. The same rule is not written
  * again. */
 static void another_rule_of_retention(void **state)
@@ -1398,6 +1438,8 @@ int main(void)
         TEST(the_quota),
         TEST(the_quota_makes_room),
         TEST(a_larger_quota_makes_room),
+        TEST(a_smaller_quota_leaves_a_reserve),
+        TEST(a_map_that_cannot_be),
         TEST(another_rule_of_retention),
         TEST(a_rule_that_finds_no_room),
         TEST(another_time_to_live),

@@ -1349,7 +1349,8 @@ static void *resize_it(void *argument)
 {
     struct resize *resize = argument;
     atomic_store(&resize->tid, (int)syscall(SYS_gettid));
-    assert_int_equal(journal_resize(resize->journal, 8 * MIB, 0), SPN_OK);
+    assert_int_equal(
+        journal_resize(resize->journal, &(struct journal_options){.size_max = 8 * MIB}), SPN_OK);
     return NULL;
 }
 
@@ -1400,7 +1401,7 @@ static void a_map_is_resized(void **state)
     for (uint64_t i = 1; i < position + 100; i++)
         assert_int_equal(journal_read_entry(reader, i, &entry), SPN_OK);
     journal_reader_end(reader);
-    assert_int_equal(journal_resize(journal, 4096, 0), SPN_OK);
+    assert_int_equal(journal_resize(journal, &(struct journal_options){.size_max = 4096}), SPN_OK);
     journal_usage(journal, &used_bytes, &map_bytes);
     assert_in_range(map_bytes, used_bytes, 2 * MIB);
     position = fill(journal, position + 100, 10000, &err);
@@ -1408,6 +1409,57 @@ static void a_map_is_resized(void **state)
     assert_int_equal(journal_reader_begin(reader), SPN_OK);
     assert_int_equal(journal_read_entry(reader, position - 1, &entry), SPN_OK);
     journal_reader_close(reader);
+    journal_close(journal);
+}
+
+/* A file that is longer than the map that is asked for is full, and has room all the same: after a
+ * resize, and after it was opened. */
+static void a_map_below_the_file_has_a_reserve(void **state)
+{
+    (void)state;
+    uint64_t used_bytes, map_bytes;
+    struct stat file;
+    spn_err err = SPN_OK;
+    const struct journal_options small = {.dir = dir, .size_max = 4096, .reserve = MIB};
+    struct journal *journal = open_at(dir, 2 * MIB, false);
+    assert_non_null(journal);
+    uint64_t position = fill(journal, 1, 10000, &err);
+    assert_int_equal(err, SPN_E_QUOTA_FULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(stat(path_of("data.mdb"), &file), 0);
+        if (i == 0)
+            assert_int_equal(journal_resize(journal, &small), SPN_OK);
+        else
+            assert_int_equal(journal_open(&journal, &small), SPN_OK);
+        journal_usage(journal, &used_bytes, &map_bytes);
+        assert_in_range(map_bytes, (uint64_t)file.st_size + MIB - 65536,
+                        (uint64_t)file.st_size + MIB);
+        uint64_t before = position;
+        position = fill(journal, position, 10000, &err);
+        assert_int_equal(err, SPN_E_QUOTA_FULL);
+        assert_in_range(position, before + 50, before + 110);
+        journal_close(journal);
+    }
+}
+
+/* LMDB has given its old map away by then. */
+static void a_resize_that_fails(void **state)
+{
+    (void)state;
+    const struct journal_options endless = {.size_max = SIZE_MAX / 4};
+    struct journal *journal = open_journal();
+    append_commit(journal, 1, 10);
+    struct journal_reader *reader = NULL;
+    struct journal_reader *late = NULL;
+    assert_int_equal(journal_reader_open(&reader, journal), SPN_OK);
+    assert_int_equal(journal_resize(journal, &endless), SPN_E_IO);
+    assert_int_equal(journal_begin(journal), SPN_E_IO);
+    assert_int_equal(journal_reader_begin(reader), SPN_E_IO);
+    assert_int_equal(journal_reader_open(&late, journal), SPN_E_IO);
+    journal_reader_close(reader);
+    journal_close(journal);
+    journal = open_journal();
+    append_commit(journal, 11, 1);
     journal_close(journal);
 }
 
@@ -2617,6 +2669,8 @@ int main(void)
     ADD(keys_of_a_wrong_size);
     ADD(a_full_map);
     ADD(a_map_is_resized);
+    ADD(a_map_below_the_file_has_a_reserve);
+    ADD(a_resize_that_fails);
     ADD(a_full_disk);
     ADD(a_commit_is_synced_before_it_returns);
     for (size_t i = 0; i < COUNT(faulties); i++)
