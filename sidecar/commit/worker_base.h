@@ -77,6 +77,10 @@ struct step worker_step(const struct worker *worker);
 void worker_note_usage(struct worker *worker);
 bool worker_is_names_full(const struct worker *worker);
 void worker_fail(struct worker *worker, spn_err err);
+spn_err worker_trouble(const struct worker *worker);
+/* Call it where something other than worker_commit shows that the trouble is over. A quota that is
+ * still exceeded stays one. */
+void worker_end_trouble(struct worker *worker);
 void worker_commit(struct worker *worker);
 
 #endif

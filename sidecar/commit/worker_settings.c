@@ -51,6 +51,8 @@ static spn_err set_quota(struct worker *worker, const struct settings *settings)
         return err;
     worker_follow_quota(worker);
     worker->trim_stuck = false;
+    if (worker_trouble(worker) == SPN_E_QUOTA_FULL)
+        worker_end_trouble(worker);
     deadline_heap_remove(&worker->heap, &worker->early_again);
     deadline_heap_remove(&worker->heap, &worker->retry);
     return SPN_OK;
@@ -85,6 +87,7 @@ spn_err worker_write_rule(struct worker *worker)
         return err;
     worker->rule_due = false;
     worker->attempts = 0;
+    worker_end_trouble(worker);
     insert_again(worker, &worker->round, 0);
     return SPN_OK;
 }

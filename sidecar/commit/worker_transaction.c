@@ -229,6 +229,11 @@ static void look_after_readers(struct worker *worker)
     metrics_set(&worker->options.metrics->reader_lag, reader_lag);
 }
 
+spn_err worker_trouble(const struct worker *worker)
+{
+    return (spn_err)atomic_load_explicit(&worker->state.trouble, memory_order_relaxed);
+}
+
 void worker_note_usage(struct worker *worker)
 {
     struct metrics *metrics = worker->options.metrics;
@@ -323,6 +328,12 @@ static bool may_draw_on_reserve(const struct worker *worker)
     journal_usage(worker->options.journal, &used, &map);
     uint64_t quota = worker->options.quota_bytes;
     return worker->pending_ends > 0 && map > quota && used < quota + (map - quota) / 2;
+}
+
+void worker_end_trouble(struct worker *worker)
+{
+    if (worker_trouble(worker) != SPN_E_QUOTA_FULL || !is_over_quota(worker))
+        note_trouble(worker, SPN_OK);
 }
 
 void worker_commit(struct worker *worker)

@@ -814,6 +814,31 @@ static void a_larger_quota_makes_room(void **state)
     assert_int_equal(metrics_get(&metrics.database_map_bytes), map);
 }
 
+/* Raised without anything that waits for it: there is no commit that could say that all is well. */
+static void a_larger_quota_ends_the_trouble(void **state)
+{
+    (void)state;
+    fill_generation();
+    rig_write_frozen(&rig);
+    rig_drop_frozen(&rig);
+    quota_bytes = 1;
+    begin();
+    pass_time(ROUND_FIRST_MS * MS);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_QUOTA_FULL);
+    struct settings *settings = make_settings();
+    settings->quota_bytes = 2;
+    submit_one(&settings->message);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_QUOTA_FULL);
+    settings = make_settings();
+    settings->quota_bytes = RIG_MAP_BYTES / 2;
+    unsigned before = atomic_load(&begins);
+    submit_one(&settings->message);
+    assert_int_equal(atomic_load(&begins), before);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
+    for (struct message *early = take_back(); early; early = take_back())
+        free(early);
+}
+
 /* A quota below the file leaves the reserve, so that trimming has pages to work with. */
 static void a_smaller_quota_leaves_a_reserve(void **state)
 {
@@ -886,6 +911,7 @@ static void a_rule_that_finds_no_room(void **state)
     assert_int_equal(atomic_load(&worker.state.trouble), SPN_E_DISK_FULL);
     pass_time(atomic_load(&sleep_ns));
     assert_int_equal(journal_meta(rig.journal)->retention.events_max, 7);
+    assert_int_equal(atomic_load(&worker.state.trouble), SPN_OK);
 }
 
 /* Sessions expire again only after a time to live, since touches were not noted. */
@@ -1438,6 +1464,7 @@ int main(void)
         TEST(the_quota),
         TEST(the_quota_makes_room),
         TEST(a_larger_quota_makes_room),
+        TEST(a_larger_quota_ends_the_trouble),
         TEST(a_smaller_quota_leaves_a_reserve),
         TEST(a_map_that_cannot_be),
         TEST(another_rule_of_retention),
