@@ -403,6 +403,7 @@ spn_err top_page_make(struct top_page *page, const struct top *top, struct top_c
 {
     page->text.size = 0;
     page->count = 0;
+    page->order_count = 0; /* of a sample that is gone; the view may be another one, too */
     if (!top->known) {
         const char *why = top->why[0] ? top->why : "no answer yet";
         return put_line(page, TOP_BAD, "sponson: %.*s", TOP_WORDS_SIZE, why);
