@@ -141,6 +141,7 @@ static void feed(struct report *report, const struct report_service *service, ui
         return;
     const struct pulse *stuck = find_stuck(service);
     if (!stuck) {
+        report->stuck = false;
         notify_turn(service->notify, now_ns);
         return;
     }

@@ -35,7 +35,7 @@ struct report {
     uint64_t ahead_ns;       /* when a holder that is ahead may be logged again */
     uint64_t damaged;        /* damaged reads that were logged so far */
     uint64_t damaged_ns;     /* when they were logged */
-    bool stuck;              /* a thread that gets nowhere was logged */
+    bool stuck;              /* a thread that gets nowhere was logged, and still does */
 };
 
 /* A limit that an option sets, and the user that met it. */
