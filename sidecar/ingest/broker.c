@@ -408,6 +408,7 @@ static void reload(struct broker *broker)
     notify_reloading(broker->options->notify);
     broker->options->reload(broker->options->reload_context);
     follow_options(broker);
+    holders_follow_options(broker);
     notify_ready(broker->options->notify);
 }
 

@@ -130,6 +130,8 @@ void one_shots_found(struct broker *broker, struct one_shot *one);
 /* holders.c */
 
 void holders_init(struct broker *broker);
+/* The time to live may be shorter now. */
+void holders_follow_options(struct broker *broker);
 /* Answers a STATE that came on read.sock. */
 void holders_answer(struct broker *broker, struct holder_question *question);
 /* Take an OPEN, a STATE and a LEAVE of ingest.sock, after the header. uid: of the process that sent

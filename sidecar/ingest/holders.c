@@ -450,6 +450,13 @@ void holders_init(struct broker *broker)
     broker->holders.look_due_ns = broker->options->clock->monotonic_ns() + look_interval_ns(broker);
 }
 
+void holders_follow_options(struct broker *broker)
+{
+    uint64_t due_ns = broker->options->clock->monotonic_ns() + look_interval_ns(broker);
+    if (due_ns < broker->holders.look_due_ns)
+        broker->holders.look_due_ns = due_ns;
+}
+
 uint64_t holders_due_ns(const struct broker *broker)
 {
     return broker->options->producer_ttl_ns > 0 && !broker->stopping ? broker->holders.look_due_ns

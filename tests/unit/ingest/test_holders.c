@@ -291,6 +291,27 @@ static void what_is_no_open_is_not_answered(void **unused)
     assert_int_equal(sent.count, 0);
 }
 
+/* Producers are looked for once in a sixteenth of their time to live. */
+static void a_time_to_live_that_changes(void **unused)
+{
+    (void)unused;
+    const uint64_t hour_ns = UINT64_C(3600) * 1000000000;
+    struct broker_options changed = options;
+    broker.options = &changed;
+    changed.producer_ttl_ns = 16 * hour_ns;
+    holders_init(&broker);
+    assert_int_equal(holders_due_ns(&broker), now_ns + hour_ns);
+    changed.producer_ttl_ns = 8 * hour_ns;
+    holders_follow_options(&broker);
+    assert_int_equal(holders_due_ns(&broker), now_ns + hour_ns / 2);
+    changed.producer_ttl_ns = 32 * hour_ns; /* one more look does no harm */
+    holders_follow_options(&broker);
+    assert_int_equal(holders_due_ns(&broker), now_ns + hour_ns / 2);
+    changed.producer_ttl_ns = 0;
+    holders_follow_options(&broker);
+    assert_int_equal(holders_due_ns(&broker), UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_answer_that_meets_a_full_pipe_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(kept_answers_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_open_is_not_answered, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_time_to_live_that_changes, setup, teardown),
     };
     return cmocka_run_group_tests_name("holders", tests, NULL, NULL);
 }
