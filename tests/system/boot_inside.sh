@@ -42,6 +42,7 @@ pid=$(systemctl show sponson.service -p MainPID --value)
 check "system calls are filtered" grep -q '^Seccomp:.2' "/proc/$pid/status"
 check "no capabilities" grep -q '^CapEff:.0000000000000000' "/proc/$pid/status"
 check "a user of its own" says sponson stat -c %U "/proc/$pid"
+check "programs of other users have names" says '"program":"sponson"' sponson clients --json
 check "no network" test "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)"
 check "a reload" systemctl reload sponson.service
 check "is over" shows SubState=running sponson.service
