@@ -79,7 +79,17 @@ struct roster_page roster_page(const struct connections *connections, int after,
             continue;
         }
         read_program(row->pid, row->program);
+        row->hidden = page.hidden;
         page.count++;
     }
     return page;
+}
+
+void roster_cut(struct roster_page *page, const struct roster_row *rows, size_t count)
+{
+    if (count >= page->count)
+        return;
+    page->count = count;
+    page->hidden = rows[count - 1].hidden;
+    page->next = rows[count - 1].fd;
 }

@@ -25,6 +25,7 @@ struct roster_row {
     uid_t uid;
     enum wire_socket socket;
     char program[ROSTER_PROGRAM_SIZE]; /* "": not known */
+    uint32_t hidden;                   /* connections of others in the page before this one */
 };
 
 /* Whom the one who asks may see. */
@@ -43,5 +44,8 @@ struct roster_page {
 struct roster_page roster_page(const struct connections *connections, int after,
                                const struct roster_view *view, struct roster_row *rows,
                                size_t count_max);
+
+/* Leaves the rows after the first count (not 0) to the next page. */
+void roster_cut(struct roster_page *page, const struct roster_row *rows, size_t count);
 
 #endif

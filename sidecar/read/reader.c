@@ -108,10 +108,11 @@ static bool pauses(struct reader *reader)
     return false;
 }
 
-/* Receives some of the messages that are there. */
+/* Receives some of the messages that are there, and nothing more after a page of clients. */
 static void receive(struct reader *reader)
 {
-    for (int i = 0; i < RECEIVE_PER_TURN; i++)
+    reader->listed = false;
+    for (int i = 0; i < RECEIVE_PER_TURN && !reader->listed; i++)
         if (reader->asked >= ASKED_MAX || reader->unanswered >= UNANSWERED_MAX ||
             !receive_one(reader))
             return;

@@ -40,6 +40,7 @@ struct reader {
     uint64_t started_ns;
     size_t unanswered; /* since the last pause: messages of peers whose outbox had no room */
     uint64_t pause_ns; /* end of the pause; 0: there is none */
+    bool listed;       /* a page of clients was made in this turn */
     struct slack slack;
     struct outbox *outbox;
     struct subscriptions *subscriptions;

@@ -9,7 +9,10 @@
 
 #include "read/reader_base.h"
 
-enum { CLIENTS_PAGE_MAX = 256 };
+enum {
+    CLIENTS_PAGE_MAX = 32,
+    LOOKS_MAX = 16384, /* subscriptions that a page looks at: a client may have a million */
+};
 
 static struct roster_view view_of(const struct outbox_peer *peer)
 {
@@ -33,19 +36,49 @@ static struct wire_client *find(struct wire_client *clients, size_t count, int f
     return NULL;
 }
 
-/* What the outbox and the subscriptions know of these connections. */
+static struct wire_client *client_of(const struct outbox_peer *peer, struct wire_client *clients,
+                                     size_t count)
+{
+    struct wire_client *client = find(clients, count, peer->fd);
+    bool same = client && client->socket == WIRE_READ && client->uid == peer->user->uid;
+    return same ? client : NULL;
+}
+
+/* What the outbox knows of these connections. */
 static void add_known(struct reader *reader, struct wire_client *clients, size_t count)
 {
     struct outbox_peer *peer = NULL;
     while ((peer = outbox_next(reader->outbox, peer)) != NULL) {
-        struct wire_client *client = find(clients, count, peer->fd);
-        if (!client || client->socket != WIRE_READ || client->uid != peer->user->uid)
+        struct wire_client *client = client_of(peer, clients, count);
+        if (!client)
             continue;
-        struct subscriptions_lag lag = subscriptions_lag_of(reader->subscriptions, peer);
         client->subscriptions += subscriptions_of_peer(peer);
+        client->waiting += outbox_held(reader->outbox, peer);
+    }
+}
+
+/* How many of the rows one page has looks for; the first one always comes. */
+static size_t within_looks(const struct wire_client *clients, size_t count)
+{
+    uint64_t looks = 0;
+    size_t within = 0;
+    while (within < count && (within == 0 || looks + clients[within].subscriptions <= LOOKS_MAX))
+        looks += clients[within++].subscriptions;
+    return within;
+}
+
+/* How far their subscriptions are behind. */
+static void add_lag(struct reader *reader, struct wire_client *clients, size_t count)
+{
+    size_t looks = LOOKS_MAX;
+    struct outbox_peer *peer = NULL;
+    while ((peer = outbox_next(reader->outbox, peer)) != NULL) {
+        struct wire_client *client = client_of(peer, clients, count);
+        if (!client)
+            continue;
+        struct subscriptions_lag lag = subscriptions_lag_of(reader->subscriptions, peer, &looks);
         client->behind += lag.behind;
         client->lag = lag.most > client->lag ? lag.most : client->lag;
-        client->waiting += outbox_held(reader->outbox, peer);
     }
 }
 
@@ -88,6 +121,10 @@ spn_err reader_request_clients(struct reader *reader, struct caller caller, stru
             .program = {rows[i].program, strlen(rows[i].program)},
         };
     add_known(reader, clients, page.count);
+    if (page.count > 0)
+        roster_cut(&page, rows, within_looks(clients, page.count));
+    add_lag(reader, clients, page.count);
+    reader->listed = true;
     answer(reader, caller, &page, clients);
     return SPN_OK;
 }

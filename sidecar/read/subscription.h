@@ -72,8 +72,9 @@ struct subscriptions_lag {
     uint64_t most;   /* that one of them has to get; of the log: positions */
 };
 
+/* Looks at no more subscriptions than *looks, and leaves there how many more it could. */
 struct subscriptions_lag subscriptions_lag_of(const struct subscriptions *subscriptions,
-                                              const struct outbox_peer *peer);
+                                              const struct outbox_peer *peer, size_t *looks);
 
 /* Call it when a subscription's question has come back, inside a snapshot. If there is no snapshot,
  * err is the reason. */

@@ -2,8 +2,6 @@
 /* subscription_lag: how far the subscriptions of one connection are behind. */
 #include "read/subscription_base.h"
 
-enum { LOOKS_MAX = 16384 }; /* subscriptions: a client may have a million */
-
 static uint64_t lag_of(const struct subscription *subscription, uint64_t durable)
 {
     uint64_t newest = subscription->log ? durable : subscription->newest;
@@ -13,16 +11,15 @@ static uint64_t lag_of(const struct subscription *subscription, uint64_t durable
 }
 
 struct subscriptions_lag subscriptions_lag_of(const struct subscriptions *all,
-                                              const struct outbox_peer *peer)
+                                              const struct outbox_peer *peer, size_t *looks)
 {
     struct subscriptions_lag found = {0};
     const struct subscriber *subscriber = peer->subscriber;
     uint64_t durable = atomic_load(&all->options.commits->durable);
-    int looks = 0;
     if (!subscriber)
         return found;
     for (const struct link *link = subscriber->subscriptions.next;
-         link != &subscriber->subscriptions && looks < LOOKS_MAX; link = link->next, looks++) {
+         link != &subscriber->subscriptions && *looks > 0; link = link->next, --*looks) {
         uint64_t lag = lag_of(LINK_OWNER(link, struct subscription, own), durable);
         found.behind += lag > 0;
         found.most = lag > found.most ? lag : found.most;

@@ -660,9 +660,14 @@ static void a_lag_is_known(void **state)
     start();
     for (size_t i = 0; i < COUNT(row->scripts); i++) {
         run(row->scripts[i]);
-        struct subscriptions_lag lag = subscriptions_lag_of(subscriptions, to);
+        size_t looks = 2;
+        struct subscriptions_lag lag = subscriptions_lag_of(subscriptions, to, &looks);
         assert_int_equal(lag.most, row->lags[i]);
         assert_int_equal(lag.behind, row->lags[i] > 0);
+        assert_int_equal(looks, 2 - subscriptions_of_peer(to));
+        looks = 0;
+        lag = subscriptions_lag_of(subscriptions, to, &looks);
+        assert_int_equal(lag.most + lag.behind + looks, 0);
     }
 }
 
