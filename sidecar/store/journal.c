@@ -158,6 +158,7 @@ int journal_begin_read(struct journal *journal, MDB_txn **txn)
     rc = mdb_env_set_mapsize(journal->env, 0);
     if (rc == 0 && journal->pages && journal_open_pages(journal) != SPN_OK)
         rc = MDB_CORRUPTED;
+    journal->map_gone = rc != 0;
     return rc == 0 ? journal_begin_or_renew(journal, txn) : rc;
 }
 

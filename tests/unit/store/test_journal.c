@@ -1332,11 +1332,12 @@ int __real_mdb_env_set_mapsize(MDB_env *env, size_t size);
 int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
 
 static atomic_uint maps_set;
+static bool no_map; /* there are no addresses for it: LMDB has given the old one away by then */
 
 int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size)
 {
     atomic_fetch_add(&maps_set, 1);
-    return __real_mdb_env_set_mapsize(env, size);
+    return __real_mdb_env_set_mapsize(env, no_map ? SIZE_MAX / 4 : size);
 }
 
 struct resize {
@@ -1546,6 +1547,63 @@ static struct journal_reader *child_reader(struct journal *journal)
     CHILD_CHECK(journal_reader_open(&reader, journal) == SPN_OK);
     CHILD_CHECK(journal_reader_begin(reader) == SPN_OK);
     return reader;
+}
+
+static void give_turn(int fd)
+{
+    CHILD_CHECK(write(fd, "", 1) == 1);
+}
+
+static void take_turn(int fd)
+{
+    char byte;
+    CHILD_CHECK(read(fd, &byte, 1) == 1);
+}
+
+static void follow_without_a_map(int in, int out)
+{
+    take_turn(in);
+    struct journal *journal = open_at(dir, 0, true);
+    CHILD_CHECK(journal);
+    struct journal_reader *reader = child_reader(journal);
+    journal_reader_end(reader);
+    give_turn(out);
+    take_turn(in);
+    no_map = true;
+    CHILD_CHECK(journal_reader_begin(reader) != SPN_OK);
+    CHILD_CHECK(journal_reader_begin(reader) == SPN_E_IO);
+    journal_reader_close(reader);
+    journal_close(journal);
+    _exit(0);
+}
+
+/* Another process has made the map larger than this one can. */
+static void a_map_that_cannot_be_followed(void **state)
+{
+    (void)state;
+    int to[2], from[2];
+    spn_err err = SPN_OK;
+    assert_int_equal(pipe(to) | pipe(from), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(to[1]); /* so that it ends if this process does */
+        close(from[0]);
+        follow_without_a_map(to[0], from[1]);
+    }
+    struct journal *journal = open_at(dir, MIB, false);
+    assert_non_null(journal);
+    give_turn(to[1]);
+    take_turn(from[0]);
+    assert_int_equal(journal_resize(journal, &(struct journal_options){.size_max = 4 * MIB}),
+                     SPN_OK);
+    assert_true(fill(journal, 1, 10000, &err) > 150);
+    give_turn(to[1]);
+    assert_int_equal(status_of(child), 0);
+    journal_close(journal);
+    for (int i = 0; i < 2; i++) {
+        close(to[i]);
+        close(from[i]);
+    }
 }
 
 /* A segment that a crash left unfinished, and then no room to remove it. */
@@ -2671,6 +2729,7 @@ int main(void)
     ADD(a_map_is_resized);
     ADD(a_map_below_the_file_has_a_reserve);
     ADD(a_resize_that_fails);
+    ADD(a_map_that_cannot_be_followed);
     ADD(a_full_disk);
     ADD(a_commit_is_synced_before_it_returns);
     for (size_t i = 0; i < COUNT(faulties); i++)
