@@ -142,10 +142,11 @@ int main(int argc, char **argv)
     static struct http_options options;
     static struct gateway gateway;
     static struct service service;
+    static struct config *config; /* as long as the program runs, as its options */
     struct doors doors;
     char detail[512] = "";
     char quoted[LOG_QUOTED_MAX];
-    struct config *config = options_parse(&options, argc, argv);
+    config = options_parse(&options, argc, argv);
     set_log(&options);
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_MIN); /* else it grows with the blocks that are freed */
     if (!head_guard_init(raise_limit()))
