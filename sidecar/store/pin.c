@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/own_files.h"
 #include "store/journal_base.h"
 
 struct pin {
@@ -32,10 +33,38 @@ static spn_err open_pages(struct pin *pin, int fd, size_t map_size, const char *
     return err == SPN_OK ? SPN_OK : journal_fail(errno, NULL, path);
 }
 
+/* LMDB opens both files through links, and writes to the lock file. */
+static spn_err check_files(const char *path)
+{
+    static const char *const names[] = {JOURNAL_DATA_FILE, JOURNAL_LOCK_FILE};
+    char file[PATH_MAX + 32];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *reason = own_files_check(path, names[i], S_IFREG);
+        snprintf(file, sizeof(file), "%.*s/%s", PATH_MAX, path, names[i]);
+        if (reason)
+            return journal_fail_with(SPN_E_PATH, file, reason);
+    }
+    return SPN_OK;
+}
+
+/* On a read-only filesystem LMDB has no lock file, and so no table of readers: a daemon that can
+ * write to the same files elsewhere would not know of this one. */
+static spn_err check_slot(const char *path, const MDB_envinfo *info)
+{
+    return info->me_numreaders > 0
+               ? SPN_OK
+               : journal_fail_with(SPN_E_PATH, path,
+                                   "on a read-only filesystem, where a sidecar cannot be made to "
+                                   "wait: if none runs, name the file data.mdb in it");
+}
+
 static spn_err open_dir(struct pin *pin, const char *path)
 {
     MDB_envinfo info;
     int fd = -1;
+    spn_err err = check_files(path);
+    if (err != SPN_OK)
+        return err;
     int rc = mdb_env_create(&pin->env);
     if (rc == 0)
         rc = mdb_env_open(pin->env, path, MDB_RDONLY | MDB_NOTLS | MDB_NORDAHEAD, 0600);
@@ -45,7 +74,10 @@ static spn_err open_dir(struct pin *pin, const char *path)
         rc = mdb_env_info(pin->env, &info);
     if (rc == 0)
         rc = mdb_env_get_fd(pin->env, &fd);
-    return rc == 0 ? open_pages(pin, fd, info.me_mapsize, path) : fail_env(rc, path);
+    if (rc != 0)
+        return fail_env(rc, path);
+    err = check_slot(path, &info);
+    return err == SPN_OK ? open_pages(pin, fd, info.me_mapsize, path) : err;
 }
 
 static spn_err open_file(struct pin *pin, const char *path, const struct stat *info)

@@ -8,7 +8,8 @@
  * Owns     LMDB's environment, and a map of the file. No other environment of this process may have
  *          the same database.
  * Errors   SPN_E_END: there is no database. SPN_E_CORRUPT: the file cannot be mapped as LMDB's.
- *          SPN_E_IN_USE, and others: as journal_open. journal_detail has the words.
+ *          SPN_E_PATH: its files are not ours, or it is on a read-only filesystem, where nothing
+ *          can be held. SPN_E_IN_USE, and others: as journal_open. journal_detail has the words.
  * Threads  one; pin_let_go: any.
  */
 #ifndef SPN_PIN_H
