@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,12 +40,12 @@ spn_err care_fail_page(struct care *care, const char *what, const char *table, u
     return care_fail(care, SPN_E_CORRUPT, what, words);
 }
 
-void care_give_to_owner(const char *dir, const char *name)
+spn_err care_give_to_owner(struct care *care, int fd, const char *dir)
 {
-    char path[PATH_MAX + 32];
     struct stat owner;
-    if (geteuid() != 0 || stat(dir, &owner) != 0)
-        return;
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    (void)fchownat(AT_FDCWD, path, owner.st_uid, owner.st_gid, AT_SYMLINK_NOFOLLOW);
+    if (geteuid() != 0)
+        return SPN_OK;
+    if (stat(dir, &owner) != 0 || fchown(fd, owner.st_uid, owner.st_gid) != 0)
+        return care_fail_errno(care, dir);
+    return SPN_OK;
 }

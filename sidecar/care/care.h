@@ -28,8 +28,8 @@ spn_err care_fail_store(struct care *care, spn_err err, const char *what);
 /* Words for damage that pages found. */
 spn_err care_fail_page(struct care *care, const char *what, const char *table, uint64_t page);
 
-/* Gives a file of the directory to the directory's owner, if root runs this: the daemon that will
- * use it is not root. */
-void care_give_to_owner(const char *dir, const char *name);
+/* Gives an open file to the owner of a directory, if root runs this: the daemon that will use it is
+ * not root. */
+spn_err care_give_to_owner(struct care *care, int fd, const char *dir) SPN_MUST_USE;
 
 #endif

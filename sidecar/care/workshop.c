@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "care/workshop.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/own_files.h"
 #include "care/placed_file.h"
+#include "store/journal.h"
 
 #define WORKSHOP "restore.tmp"
+#define PART ".data.mdb.part-" /* placed_file's */
 
 static spn_err fail_there(struct workshop *workshop, const char *name)
 {
@@ -49,19 +53,33 @@ static spn_err take_lock(struct workshop *workshop)
     return err == SPN_OK ? SPN_OK : care_fail_errno(workshop->care, workshop->dir);
 }
 
-static void remove_in(const char *dir, const char *name)
+static bool is_ours(const char *name)
 {
-    char path[PATH_MAX + 64];
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    (void)unlink(path);
+    return strcmp(name, "data.mdb") == 0 || strcmp(name, "lock.mdb") == 0 ||
+           strncmp(name, PART, strlen(PART)) == 0;
 }
 
-/* What an interrupted work left, too. Keeps errno. */
+/* Takes the descriptor. */
+static void remove_files(int fd)
+{
+    DIR *there = fdopendir(fd);
+    if (!there) {
+        close(fd);
+        return;
+    }
+    for (struct dirent *file = readdir(there); file; file = readdir(there))
+        if (is_ours(file->d_name))
+            (void)unlinkat(dirfd(there), file->d_name, 0);
+    closedir(there);
+}
+
+/* What an interrupted work left, too. A link in its place is not followed. Keeps errno. */
 static void clear(const struct workshop *workshop)
 {
     int errno_kept = errno;
-    remove_in(workshop->path, "data.mdb");
-    remove_in(workshop->path, "lock.mdb");
+    int fd = open(workshop->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        remove_files(fd);
     (void)rmdir(workshop->path);
     errno = errno_kept;
 }
@@ -75,12 +93,33 @@ spn_err workshop_begin(struct workshop *workshop, const char *dir, struct care *
         err = take_lock(workshop);
     if (err != SPN_OK)
         return err;
-    care_give_to_owner(dir, LOCKFILE_NAME);
-    err = check_dir(workshop); /* again, now that nobody else may make one */
+    err = care_give_to_owner(care, workshop->lock.fd, dir);
+    if (err == SPN_OK)
+        err = check_dir(workshop); /* again, now that nobody else may make one */
     clear(workshop);
     if (err == SPN_OK && mkdir(workshop->path, 0700) != 0)
         err = care_fail_errno(care, workshop->path);
     return err;
+}
+
+/* The file has its owner, and is on disk, before it has its name. */
+static spn_err place(struct workshop *workshop, int dir_fd)
+{
+    struct care *care = workshop->care;
+    int fd = openat(dir_fd, WORKSHOP "/data.mdb", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return care_fail_errno(care, workshop->path);
+    spn_err err = care_give_to_owner(care, fd, workshop->dir);
+    if (err == SPN_OK && fsync(fd) != 0)
+        err = care_fail_errno(care, workshop->path);
+    close(fd);
+    if (err != SPN_OK)
+        return err;
+    (void)unlinkat(dir_fd, "lock.mdb", 0); /* of a database that was removed */
+    if (placed_file_rename(dir_fd, WORKSHOP "/data.mdb", dir_fd, "data.mdb") != SPN_OK)
+        return care_fail_errno(care, workshop->dir);
+    err = journal_sync_dirs(workshop->dir);
+    return err == SPN_OK ? SPN_OK : care_fail_store(care, err, workshop->dir);
 }
 
 spn_err workshop_finish(struct workshop *workshop)
@@ -88,14 +127,8 @@ spn_err workshop_finish(struct workshop *workshop)
     int dir_fd = open(workshop->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0)
         return care_fail_errno(workshop->care, workshop->dir);
-    remove_in(workshop->dir, "lock.mdb"); /* of a database that was removed */
-    spn_err err = placed_file_rename(dir_fd, WORKSHOP "/data.mdb", dir_fd, "data.mdb");
-    if (err == SPN_OK && fsync(dir_fd) != 0 && errno != EINVAL)
-        err = SPN_E_SYSTEM;
-    if (err != SPN_OK)
-        err = care_fail_errno(workshop->care, workshop->dir);
+    spn_err err = place(workshop, dir_fd);
     close(dir_fd);
-    care_give_to_owner(workshop->dir, "data.mdb");
     return err;
 }
 

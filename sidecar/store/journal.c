@@ -286,7 +286,7 @@ cleanup:
 /* A new file survives a power loss once its directory is synced. Done at every start, since the
  * process that created the database may have died in between. We may have no access to the parent;
  * the directory was there before we were. */
-static spn_err sync_dirs(const char *dir)
+spn_err journal_sync_dirs(const char *dir)
 {
     int parent_fd = -1;
     spn_err err = SPN_OK;
@@ -362,7 +362,7 @@ static spn_err open_database(struct journal *journal)
     err = empty ? create_tables(journal) : drop_unfinished_segment(journal);
     if (err != SPN_OK)
         return err;
-    return sync_dirs(journal->dir);
+    return journal_sync_dirs(journal->dir);
 }
 
 spn_err journal_open(struct journal **ret_journal, const struct journal_options *options)

@@ -65,6 +65,9 @@ bool journal_lacks_meta(const struct journal *journal);
  * has both sizes), or its last page is not known. A writable open fails then. */
 spn_err journal_check_whole(const char *dir) SPN_MUST_USE;
 
+/* Returns once the names of the directory's files, and its own in its parent, are on disk. */
+spn_err journal_sync_dirs(const char *dir) SPN_MUST_USE;
+
 /* Makes the map larger or smaller, but never smaller than the file and the reserve, once no reader
  * has a snapshot; readers wait meanwhile. Of the options only the three sizes count. The writer's
  * thread, outside a transaction, and without a snapshot of its own. SPN_E_IO, SPN_E_SYSTEM: there

@@ -245,6 +245,32 @@ static void nothing_is_replaced(struct stage *stage)
     stage_expect_code(&outcome, 3);
 }
 
+/* Whoever may write to the directory can put a link in the workshop's place. What a work left that
+ * was killed is removed. */
+static void a_workshop_is_no_link(struct stage *stage)
+{
+    const char *file = stage_path(stage, "b");
+    const char *dir = stage_make_dir(stage, "restored");
+    const char *elsewhere = stage_make_dir(stage, "elsewhere");
+    const char *workshop = stage_format(stage, "%s/restore.tmp", dir);
+    struct process *daemon = stage_start(stage, NULL);
+    struct outcome outcome = stage_run(stage, "backup", file);
+    stage_expect_code(&outcome, 0);
+    assert_int_equal(stage_stop(daemon), 0);
+    stage_write_file(stage, "elsewhere/data.mdb", spn_text("mine"));
+    assert_int_equal(symlink(elsewhere, workshop), 0);
+    outcome = stage_run(stage, "restore", file, "--data-dir", dir);
+    expect_words(&outcome, 1, "File exists");
+    expect_alone(stage, elsewhere, "data.mdb\n");
+    assert_int_equal(unlink(workshop), 0);
+
+    stage_make_dir(stage, "restored/restore.tmp");
+    stage_write_file(stage, "restored/restore.tmp/.data.mdb.part-1", spn_text("half"));
+    outcome = stage_run(stage, "restore", file, "--data-dir", dir);
+    stage_expect_code(&outcome, 0);
+    expect_alone(stage, dir, "data.mdb\nsponsond.lock\n");
+}
+
 static void damage(const char *path, off_t at)
 {
     uint8_t byte;
@@ -380,6 +406,7 @@ int main(int argc, char **argv)
         STAGE_TEST(publishing_never_stops),
         STAGE_TEST(a_backup_gives_up_when_the_file_grows),
         STAGE_TEST(nothing_is_replaced),
+        STAGE_TEST(a_workshop_is_no_link),
         STAGE_TEST(a_damaged_backup_is_not_restored),
         STAGE_TEST(another_format_is_refused_by_name),
         STAGE_TEST(a_database_that_went_back_says_so),
