@@ -2,7 +2,8 @@
 /* backup: a copy of a database, made while a daemon may go on using it.
  *
  * The copy is one commit, the newest when it began: it has all that was acknowledged before. Each
- * page is checked on its way, so a copy of a damaged database is not made.
+ * page of a tree is checked on its way, and the copy ends at one that is damaged. Values are copied
+ * as they are: verify checks these.
  *
  * While it runs, pages that the daemon frees cannot be used again, so the file may grow. If it has
  * grown too much, the copy ends, and what it has is removed.

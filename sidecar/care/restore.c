@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "care/placed_file.h"
+#include "care/verify.h"
 #include "care/workshop.h"
 #include "store/journal.h"
 #include "store/pin.h"
@@ -22,10 +24,50 @@ struct restore {
     struct care *care;
     struct placed_file copy;
     struct workshop workshop;
-    uint64_t total;
+    uint64_t checked; /* bytes */
+    uint64_t total;   /* to be copied */
     uint64_t looked;
+    char finding[CARE_WHY_SIZE / 4]; /* the first one */
     struct restore_done done;
 };
+
+/* -- is the backup whole ----------------------------------------------------------------------- */
+
+static void keep_first(void *owner, const char *words)
+{
+    struct restore *restore = owner;
+    if (restore->finding[0] == '\0')
+        snprintf(restore->finding, sizeof(restore->finding), "%s", words);
+}
+
+/* The copy is as long again. */
+static bool go_on_check(void *owner, uint64_t done, uint64_t total)
+{
+    const struct care *care = ((struct restore *)owner)->care;
+    return !care->go_on || care->go_on(care->owner, done, 2 * total);
+}
+
+static spn_err fail_damaged(struct restore *restore, const char *words)
+{
+    char why[CARE_WHY_SIZE / 2];
+    snprintf(why, sizeof(why),
+             "damaged: %.160s: `sponson verify` lists the damage, `sponson salvage` saves the rest",
+             words);
+    return care_fail(restore->care, SPN_E_CORRUPT, restore->file, why);
+}
+
+/* The marks of a database that was mended are part of what was backed up. */
+static spn_err check(struct restore *restore)
+{
+    struct verify_found found;
+    struct care care = {.go_on = go_on_check, .owner = restore};
+    spn_err err = verify_run(restore->file, keep_first, restore, &care, &found);
+    restore->checked = found.bytes;
+    if (err == SPN_OK)
+        return found.findings > found.lost ? fail_damaged(restore, restore->finding) : SPN_OK;
+    memcpy(restore->care->why, care.why, sizeof(care.why));
+    return err;
+}
 
 /* -- the copy ---------------------------------------------------------------------------------- */
 
@@ -39,9 +81,21 @@ static spn_err write_part(void *owner, uint64_t offset, const void *bytes, size_
     if (restore->done.bytes - restore->looked < GO_ON_EVERY)
         return SPN_OK;
     restore->looked = restore->done.bytes;
-    if (care->go_on && !care->go_on(care->owner, restore->done.bytes, restore->total))
+    if (care->go_on && !care->go_on(care->owner, restore->checked + restore->done.bytes,
+                                    restore->checked + restore->total))
         return care_fail(care, SPN_E_STOPPING, restore->dir, "interrupted: nothing restored");
     return SPN_OK;
+}
+
+/* A size that is wrong would make the database as large. */
+static spn_err check_size(struct restore *restore, const struct pin *pin)
+{
+    struct stat info;
+    uint64_t needed, map;
+    if (fstat(pin_fd(pin), &info) != 0)
+        return care_fail_errno(restore->care, restore->file);
+    pages_now(pin_pages(pin), &needed, &map);
+    return needed <= (uint64_t)info.st_size ? SPN_OK : fail_damaged(restore, "its end is missing");
 }
 
 static spn_err copy_pages(struct restore *restore, const struct pin *pin, uint64_t *ret_size)
@@ -50,7 +104,9 @@ static spn_err copy_pages(struct restore *restore, const struct pin *pin, uint64
     struct pages_damage damage = {.tree = PAGES_MAIN};
     const struct pages_copy how = {.write = write_part, .owner = restore};
     restore->care->why[0] = '\0';
-    spn_err err = pin_snapshot(pin, &snapshot, &damage);
+    spn_err err = check_size(restore, pin);
+    if (err == SPN_OK)
+        err = pin_snapshot(pin, &snapshot, &damage);
     for (size_t tree = 0; err == SPN_OK && tree < snapshot.count; tree++)
         restore->total += snapshot.trees[tree].used * pages_size(pin_pages(pin));
     if (err == SPN_OK)
@@ -99,6 +155,16 @@ static spn_err newest_position(struct journal *journal, uint64_t *ret_newest)
     return err;
 }
 
+/* Opening it has mended what was damaged, so that would be missing without a word. */
+static spn_err check_mended(struct restore *restore, const struct journal *journal)
+{
+    const struct journal_damage *damage = journal_damage(journal);
+    bool any = damage->lost_from > 0 || damage->free_list;
+    for (size_t i = 0; i < JOURNAL_TABLES; i++)
+        any = any || damage->leaves[i] > 0 || damage->miscounted[i];
+    return any ? fail_damaged(restore, "values are missing") : SPN_OK;
+}
+
 static spn_err renew(struct restore *restore)
 {
     struct journal *journal;
@@ -112,6 +178,9 @@ static spn_err renew(struct restore *restore)
     spn_err err = journal_open(&journal, &how);
     if (err != SPN_OK)
         return care_fail_store(restore->care, err, restore->file);
+    err = check_mended(restore, journal);
+    if (err != SPN_OK)
+        goto cleanup;
     err = newest_position(journal, &restore->done.newest);
     restore->done.next_position = restore->done.newest + 1 + WORKSHOP_POSITIONS;
     if (err == SPN_OK)
@@ -120,16 +189,21 @@ static spn_err renew(struct restore *restore)
         err = journal_renew(journal, restore->done.next_position);
     if (err == SPN_OK)
         err = journal_commit(journal);
+    if (err != SPN_OK)
+        err = care_fail_store(restore->care, err, restore->dir);
+cleanup:
     journal_abort(journal);
     journal_close(journal);
-    return err == SPN_OK ? SPN_OK : care_fail_store(restore->care, err, restore->dir);
+    return err;
 }
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
 static spn_err run(struct restore *restore)
 {
-    spn_err err = copy(restore);
+    spn_err err = check(restore);
+    if (err == SPN_OK)
+        err = copy(restore);
     placed_file_release(&restore->copy);
     if (err == SPN_OK)
         err = renew(restore);

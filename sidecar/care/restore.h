@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* restore: makes a database of a backup.
  *
+ * The backup is read twice: verify checks every page and every value first, and what it finds ends
+ * the restore. Only values that a mended database lost before the backup may be missing.
+ *
  * The copy is prepared in a directory of its own below the data directory, and is there at once, or
  * not at all (workshop.h). It is another database than the one it was made of: its id is new, so
  * clients that have seen more of the old one learn that (README.md, "A database that went back").

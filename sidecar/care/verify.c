@@ -91,6 +91,7 @@ static void tell_value(struct verify *verify, uint64_t page, struct spn_bytes ke
 {
     const char *name = table_names[verify->table];
     const char *what = err == SPN_E_END ? "was lost to damage at an earlier time" : "does not read";
+    verify->found.lost += err == SPN_E_END;
     if (key.size == sizeof(uint64_t) && verify->table != TABLE_VALUE_NAMES)
         tell(verify, "%s: page %" PRIu64 ": the value of %s %" PRIu64 " %s", name, page,
              verify->table == TABLE_VALUE_LOG ? "position" : "number", table_value_number(key),

@@ -22,6 +22,7 @@ struct verify_found {
     uint64_t values;
     uint64_t bytes;    /* of pages in use */
     uint64_t findings; /* 0: it is whole */
+    uint64_t lost;     /* findings of values that were lost, and marked so, at an earlier time */
 };
 
 /* path: a data directory, or a file: a backup. tell: called for each finding, with a line of words.

@@ -28,6 +28,8 @@ enum {
     PART_EVENTS = 400,
     PART_MS = 10000, /* in which a part is durable, on a machine with others */
     TEXT_SIZE = 256,
+    PAGE = 4096,
+    LAST_PAGE = 136, /* in a meta page */
 };
 
 static bool campaign;
@@ -282,24 +284,92 @@ static void damage(const char *path, off_t at)
     close(fd);
 }
 
-/* A page's flags are at its 10th byte. Page 2 of a compact copy is in use. */
+/* Where the first event of the test is. */
+static off_t place_of_payload(struct stage *stage, const char *path)
+{
+    struct spn_bytes file = stage_read_file(stage, path);
+    const char *found = memmem(file.data, file.size, "of the test", strlen("of the test"));
+    assert_non_null(found);
+    return found - (const char *)file.data;
+}
+
+/* Puts the page at this place of one file into another. */
+static void copy_page(const char *from, const char *to, off_t at)
+{
+    char page[PAGE];
+    int from_fd = open(from, O_RDONLY | O_CLOEXEC);
+    int to_fd = open(to, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pread(from_fd, page, PAGE, at / PAGE * PAGE), PAGE);
+    assert_int_equal(pwrite(to_fd, page, PAGE, at / PAGE * PAGE), PAGE);
+    close(from_fd);
+    close(to_fd);
+}
+
+static void expect_not_restored(struct stage *stage, const char *file, const char *words)
+{
+    const char *dir = stage_path(stage, "restored");
+    struct outcome outcome = stage_run(stage, "verify", file);
+    stage_expect_code(&outcome, 1);
+    if (!strstr(outcome.out, words))
+        fail_msg("\"%s\" is not in: %s", words, outcome.out);
+    outcome = stage_run(stage, "restore", file, "--data-dir", dir);
+    expect_words(&outcome, 1, words);
+    expect_words(&outcome, 1, "`sponson salvage` saves the rest");
+    expect_alone(stage, dir, "sponsond.lock\n");
+}
+
+static void make_backup(struct stage *stage, const char *file)
+{
+    struct outcome outcome = stage_run(stage, "backup", file, "--compact");
+    stage_expect_code(&outcome, 0);
+}
+
+/* The log is one page, and the same one in all compact copies. A page's flags are at its 10th byte.
+ * Page 2 of a compact copy is in use. */
 static void a_damaged_backup_is_not_restored(struct stage *stage)
+{
+    const char *earlier = stage_path(stage, "b1");
+    const char *flags = stage_path(stage, "b2");
+    const char *payload = stage_path(stage, "b3");
+    const char *stale = stage_path(stage, "b4");
+    const char *cut = stage_path(stage, "b5");
+    struct feeder feeder;
+    struct stat info;
+    stage_start(stage, NULL);
+    feeder_open(&feeder);
+    put_many(&feeder, 1, 5);
+    make_backup(stage, earlier);
+    put_many(&feeder, 6, 5);
+    make_backup(stage, flags);
+    make_backup(stage, payload);
+    make_backup(stage, stale);
+    make_backup(stage, cut);
+    feeder_close(&feeder);
+
+    damage(flags, 2 * PAGE + 10);
+    expect_not_restored(stage, flags, "page 2 is damaged");
+    damage(payload, place_of_payload(stage, payload));
+    expect_not_restored(stage, payload, "the value of position");
+    off_t at = place_of_payload(stage, stale);
+    assert_int_equal(place_of_payload(stage, earlier) / PAGE, at / PAGE);
+    copy_page(earlier, stale, at);
+    expect_not_restored(stage, stale, "were counted");
+    assert_int_equal(stat(cut, &info), 0);
+    assert_int_equal(truncate(cut, info.st_size - PAGE), 0);
+    expect_not_restored(stage, cut, "is damaged");
+}
+
+/* The number of the last page, in both meta pages, is much too high. */
+static void a_size_that_is_wrong_is_not_restored(struct stage *stage)
 {
     const char *file = stage_path(stage, "b");
     const char *dir = stage_path(stage, "restored");
-    struct feeder feeder;
     stage_start(stage, NULL);
-    feeder_open(&feeder);
-    put_many(&feeder, 1, 100);
-    feeder_close(&feeder);
-    struct outcome outcome = stage_run(stage, "backup", file, "--compact");
-    stage_expect_code(&outcome, 0);
-    damage(file, 2 * 4096 + 10);
-    outcome = stage_run(stage, "verify", file);
-    stage_expect_code(&outcome, 1);
-    assert_non_null(strstr(outcome.out, "page 2 is damaged"));
-    outcome = stage_run(stage, "restore", file, "--data-dir", dir);
-    expect_words(&outcome, 1, "is damaged");
+    make_backup(stage, file);
+    damage(file, LAST_PAGE + 3);
+    damage(file, PAGE + LAST_PAGE + 3);
+    struct outcome outcome = stage_run(stage, "restore", file, "--data-dir", dir);
+    expect_words(&outcome, 1, "its end is missing");
     expect_alone(stage, dir, "sponsond.lock\n");
 }
 
@@ -346,7 +416,7 @@ static void another_format_is_refused_by_name(struct stage *stage)
     outcome = stage_run(stage, "verify");
     expect_words(&outcome, 1, "newer format");
     outcome = stage_run(stage, "restore", file, "--data-dir", dir);
-    expect_words(&outcome, 1, "newer version");
+    expect_words(&outcome, 1, "newer format");
     outcome = stage_run(stage, "salvage", stage->data_dir, dir);
     expect_words(&outcome, 1, "newer format");
     expect_alone(stage, dir, "sponsond.lock\n");
@@ -408,6 +478,7 @@ int main(int argc, char **argv)
         STAGE_TEST(nothing_is_replaced),
         STAGE_TEST(a_workshop_is_no_link),
         STAGE_TEST(a_damaged_backup_is_not_restored),
+        STAGE_TEST(a_size_that_is_wrong_is_not_restored),
         STAGE_TEST(another_format_is_refused_by_name),
         STAGE_TEST(a_database_that_went_back_says_so),
     };
