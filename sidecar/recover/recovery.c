@@ -146,11 +146,11 @@ static spn_err pass_damage(struct recovery *recovery, uint64_t from, uint64_t la
 {
     struct recovered *found = &recovery->found;
     uint64_t newest = journal_reader_newest(recovery->reader);
+    reach(recovery->state, last); /* also those that may have been after the newest that is left */
     if (last > newest + 1)
         last = newest;
     found->lost_from = found->lost > 0 ? found->lost_from : from;
     found->lost += last - from + 1;
-    reach(recovery->state, last);
     uint64_t epoch = journal_guess_epoch(recovery->reader, last);
     bool known = epoch != 0 && recovery_find_epoch(recovery, epoch) != SLOT_NONE;
     return known && !epochs_has(&recovery->given_up, epoch) ? give_up(recovery, epoch) : SPN_OK;

@@ -195,15 +195,20 @@ static struct pages_key mending_key(size_t table, const struct pages_damage *dam
     return key;
 }
 
+/* The last leaf may have had positions above those that meta knows to be given. */
+static uint64_t end_of_last(const struct journal *journal, uint64_t first)
+{
+    uint64_t next = journal->now.meta.next_position;
+    return (first > next ? first : next) + LEAF_POSITIONS_MAX;
+}
+
 /* Replaces a leaf of the log by a value that marks the positions it may have had as lost. */
 static spn_err mend_log(struct journal *journal, const struct pages_damage *damage,
                         const struct pages_key *key)
 {
     uint8_t value[RECORD_LOST_SIZE_MAX];
     uint64_t first = number_of(key);
-    uint64_t end = damage->end.size > 0 ? number_of(&damage->end) : first + LEAF_POSITIONS_MAX;
-    if (damage->end.size == 0 && end < journal->now.meta.next_position)
-        end = journal->now.meta.next_position;
+    uint64_t end = damage->end.size > 0 ? number_of(&damage->end) : end_of_last(journal, first);
     size_t size = record_put_lost(value, first, end);
     journal->damage.lost_from = journal->damage.lost_from > 0 ? journal->damage.lost_from : first;
     journal->damage.lost_to = end - 1;

@@ -11,9 +11,11 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ALLOCATIONS_CALLOC
 #include "allocations.h"
@@ -890,6 +892,77 @@ static void what_is_given_up_has_no_spans(void **state)
     assert_true(has_span(WHOLE));
 }
 
+/* -- the end of the log is lost ---------------------------------------------------------------- */
+
+enum { LOG_EVENTS = 400, FAR = 1 << 20, PAGE = 4096, PAGE_FLAGS = 10 };
+
+/* Damages the leaf that has this text, and no other. */
+static void damage_leaf(const char *text)
+{
+    static uint8_t page[PAGE];
+    char path[RIG_PATH_MAX + 16];
+    size_t damaged = 0;
+    snprintf(path, sizeof(path), "%s/data.mdb", rig.dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (off_t at = 0; pread(fd, page, PAGE, at) == PAGE; at += PAGE) {
+        if (!memmem(page, PAGE, text, strlen(text)))
+            continue;
+        page[PAGE_FLAGS] ^= 1;
+        assert_int_equal(pwrite(fd, page, PAGE, at), PAGE);
+        damaged++;
+    }
+    close(fd);
+    assert_int_equal(damaged, 1);
+}
+
+/* Clients have seen the positions that are lost: they are not given to others. */
+static void lose_the_end(void)
+{
+    rig_commit(&rig);
+    rig_close(&rig);
+    damage_leaf(rig.sessions[0].events[rig.sessions[0].count - 1].data);
+    rig_open(&rig);
+    (void)recover();
+    assert_true(journal_damage(rig.journal)->lost_to >= rig.next_position - 1);
+    assert_true(broker.next_position > journal_damage(rig.journal)->lost_to);
+    assert_true(broker.next_position <= rig.next_position + LOG_EVENTS);
+}
+
+static void positions_are_given_once(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, WINDOW);
+    rig_events(&rig, 0, LOG_EVENTS);
+    lose_the_end();
+}
+
+static void positions_above_a_segment_are_given_once(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, WINDOW);
+    rig_events(&rig, 0, LOG_EVENTS);
+    rig_freeze(&rig);
+    rig_write_frozen(&rig);
+    rig_events(&rig, 0, LOG_EVENTS);
+    lose_the_end();
+}
+
+/* One leaf has positions from before a restore, and those far above that came after it. */
+static void positions_after_a_restore_are_given_once(void **state)
+{
+    (void)state;
+    rig_init(&rig, 1, WINDOW);
+    rig_events(&rig, 0, 3);
+    rig_commit(&rig);
+    assert_int_equal(journal_begin(rig.journal), SPN_OK);
+    assert_int_equal(journal_renew(rig.journal, FAR), SPN_OK);
+    assert_int_equal(journal_commit(rig.journal), SPN_OK);
+    rig.next_position = FAR;
+    rig_events(&rig, 0, 3);
+    lose_the_end();
+}
+
 /* -- without memory ---------------------------------------------------------------------------- */
 
 static void without_memory(void **state)
@@ -919,6 +992,9 @@ int main(void)
         cmocka_unit_test_teardown(closed_in_a_segment, tear_down),
         cmocka_unit_test_teardown(closed_where_there_was_no_room, tear_down),
         cmocka_unit_test_teardown(what_is_given_up_has_no_spans, tear_down),
+        cmocka_unit_test_teardown(positions_are_given_once, tear_down),
+        cmocka_unit_test_teardown(positions_above_a_segment_are_given_once, tear_down),
+        cmocka_unit_test_teardown(positions_after_a_restore_are_given_once, tear_down),
         cmocka_unit_test_teardown(without_memory, tear_down),
     };
     struct CMUnitTest tests[COUNT(plain) + COUNT(scripts) + COUNT(overflow_rows) +
