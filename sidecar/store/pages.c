@@ -87,6 +87,8 @@ static void look_at_size(struct pages *pages)
 
 spn_err pages_open_raw(struct pages **ret_pages, int fd, size_t map_size, size_t page_size)
 {
+    if (map_size / page_size < METAS)
+        return SPN_E_CORRUPT;
     struct pages *pages = calloc(1, sizeof(*pages));
     if (!pages)
         return SPN_E_NOMEM;

@@ -75,7 +75,8 @@ struct pages_snapshot {
     uint8_t meta[PAGES_META_SIZE]; /* the meta page, as it was read */
 };
 
-/* map_size: the most of the file that may ever be read; the file may be shorter. */
+/* map_size: the most of the file that may ever be read; the file may be shorter. SPN_E_CORRUPT: the
+ * first two pages are not those of LMDB, or are not in the map. */
 spn_err pages_open(struct pages **ret_pages, int fd, size_t map_size) SPN_MUST_USE;
 void pages_close(struct pages *pages); /* takes NULL */
 /* Has pages_check call went_on now and then while it makes progress. */

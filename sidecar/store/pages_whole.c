@@ -92,14 +92,21 @@ static bool overflow_is_whole(const struct pages *pages, const struct pages_snap
            pages_get_u32(page + PAGE_COUNT) == count && number + count <= pages->count;
 }
 
+/* The record of a tree is in its node, never in pages of its own. */
+static bool flags_are_whole(unsigned flags, const uint8_t *node, size_t tree)
+{
+    if (flags == HAS_TREE)
+        return tree == PAGES_MAIN && pages_value_size(node) == DB_SIZE;
+    return (flags & ~(unsigned)HAS_OVERFLOW) == 0;
+}
+
 static bool values_are_whole(const struct pages *pages, const struct pages_snapshot *snapshot,
                              const struct place *place, size_t tree)
 {
-    unsigned allowed = tree == PAGES_MAIN ? HAS_TREE | HAS_OVERFLOW : HAS_OVERFLOW;
     for (size_t i = 0; i < pages_node_count(place->page); i++) {
         const uint8_t *node = pages_node_at(place->page, i);
         unsigned flags = pages_get_u16(node + NODE_FLAGS);
-        if ((flags & ~allowed) != 0 || (flags & HAS_TREE && pages_value_size(node) != DB_SIZE))
+        if (!flags_are_whole(flags, node, tree))
             return false;
         if (flags & HAS_OVERFLOW && !overflow_is_whole(pages, snapshot, node))
             return false;
