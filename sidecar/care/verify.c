@@ -5,12 +5,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "err.h"
 #include "store/pin.h"
 #include "store/table_value.h"
 
-enum { GO_ON_EVERY = 4096, WORDS_SIZE = 400 }; /* values */
+enum {
+    GO_ON_EVERY = 4096, /* values */
+    WORDS_SIZE = 400,
+    KEPT_MAX = 1 << 20, /* bytes of words */
+};
 
 static const char *const table_names[] = JOURNAL_TABLE_NAMES;
 
@@ -23,11 +28,32 @@ struct verify {
     void *owner;
     struct care *care;
     struct verify_found found;
+    char *kept; /* words of findings, each with its end */
+    size_t kept_size;
+    size_t kept_room;
+    uint64_t unkept; /* findings */
     uint64_t pages;
     uint64_t page; /* of the last value */
     size_t table;  /* that is read; JOURNAL_TABLES: LMDB's own */
     uint64_t highest;
 };
+
+/* -- findings: kept until the commit is let go, since whoever reads them may take any time -------
+ */
+
+static bool make_room(struct verify *verify, size_t size)
+{
+    size_t room = verify->kept_room;
+    if (verify->kept_size + size <= room)
+        return true;
+    room = room > 0 ? 2 * room : KEPT_MAX / 64;
+    char *kept = room <= KEPT_MAX ? realloc(verify->kept, room) : NULL;
+    if (!kept)
+        return false;
+    verify->kept = kept;
+    verify->kept_room = room;
+    return true;
+}
 
 static void tell(struct verify *verify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -40,7 +66,24 @@ static void tell(struct verify *verify, const char *format, ...)
     vsnprintf(words, sizeof(words), format, list);
     va_end(list);
     verify->found.findings++;
-    verify->tell(verify->owner, words);
+    size_t size = strlen(words) + 1;
+    if (verify->unkept > 0 || !make_room(verify, size)) {
+        verify->unkept++;
+        return;
+    }
+    memcpy(verify->kept + verify->kept_size, words, size);
+    verify->kept_size += size;
+}
+
+static void tell_kept(struct verify *verify)
+{
+    char words[WORDS_SIZE];
+    for (size_t at = 0; at < verify->kept_size; at += strlen(verify->kept + at) + 1)
+        verify->tell(verify->owner, verify->kept + at);
+    snprintf(words, sizeof(words), "and %" PRIu64 " more", verify->unkept);
+    if (verify->unkept > 0)
+        verify->tell(verify->owner, words);
+    free(verify->kept);
 }
 
 /* -- pages ------------------------------------------------------------------------------------- */
@@ -252,5 +295,6 @@ spn_err verify_run(const char *path, verify_tell *tell_finding, void *owner, str
     spn_err err = run(&verify);
     *ret_found = verify.found;
     pin_close(verify.pin);
+    tell_kept(&verify);
     return err;
 }

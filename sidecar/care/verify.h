@@ -7,7 +7,7 @@
  * of its bytes under its key in its table. So damage that changes what a dump or a replay gives is
  * found. Damage in bytes that are not in use is not looked for.
  *
- * Works beside a daemon: one commit is held while it is read.
+ * Works beside a daemon: one commit is held while it is read, and no longer.
  *
  * Errors   care->why has the words. SPN_E_END: there is no database. SPN_E_STOPPING: go_on said so.
  *          SPN_E_NEWER_FORMAT, SPN_E_OLDER_FORMAT; those of pin.h.
@@ -25,8 +25,9 @@ struct verify_found {
     uint64_t lost;     /* findings of values that were lost, and marked so, at an earlier time */
 };
 
-/* path: a data directory, or a file: a backup. tell: called for each finding, with a line of words.
- * SPN_OK: everything was read, whatever was found. */
+/* path: a data directory, or a file: a backup. tell: called for each finding, with a line of words,
+ * when the commit is not held any more. After the first megabyte of words, one line has the number
+ * of the others. SPN_OK: everything was read, whatever was found. */
 typedef void verify_tell(void *owner, const char *words);
 spn_err verify_run(const char *path, verify_tell *tell, void *owner, struct care *care,
                    struct verify_found *ret_found) SPN_MUST_USE;
