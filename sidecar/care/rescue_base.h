@@ -29,6 +29,7 @@ struct rescue {
     const char *old;
     struct pages_rest *rest;
     struct record_meta meta; /* of the old database, or as much as is known */
+    bool has_meta;           /* one was read */
     struct rescued rescued;
     struct found_entry *found; /* by position */
     size_t found_count;

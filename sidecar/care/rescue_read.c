@@ -94,20 +94,29 @@ static spn_err find_entries(struct rescue *rescue)
 
 /* -- the tables -------------------------------------------------------------------------------- */
 
-/* Neither ever goes back. The clock is noted at a start and an end only. */
+/* None of these ever goes back. The clock is noted at a start and an end only. */
 static bool is_newer(const struct record_meta *meta, const struct record_meta *than)
 {
-    return meta->clock_ns != than->clock_ns ? meta->clock_ns > than->clock_ns
-                                            : meta->checkpoint >= than->checkpoint;
+    if (meta->clock_ns != than->clock_ns)
+        return meta->clock_ns > than->clock_ns;
+    if (meta->checkpoint != than->checkpoint)
+        return meta->checkpoint > than->checkpoint;
+    if (meta->next_position != than->next_position)
+        return meta->next_position > than->next_position;
+    return meta->taken > than->taken;
 }
 
+/* The newest commit's comes first, and stays if another looks as new. */
 static spn_err take_meta(void *owner, struct spn_bytes key, struct spn_bytes value)
 {
     struct rescue *rescue = owner;
     struct record_meta meta;
     (void)key;
-    if (record_get_meta(value, &meta) == SPN_OK && is_newer(&meta, &rescue->meta))
+    if (record_get_meta(value, &meta) != SPN_OK)
+        return SPN_OK;
+    if (!rescue->has_meta || is_newer(&meta, &rescue->meta))
         rescue->meta = meta;
+    rescue->has_meta = true;
     return SPN_OK;
 }
 
