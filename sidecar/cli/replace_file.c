@@ -39,7 +39,7 @@ static bool fill(int fd, struct out *text, mode_t mode)
     return is_whole;
 }
 
-/* The new name is on disk when its directory is. */
+/* The new name is on disk when its directory is. Some filesystems do not sync directories. */
 static bool sync_directory_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -49,7 +49,7 @@ static bool sync_directory_of(const char *path)
     free(dir);
     if (fd < 0)
         return false;
-    bool is_synced = fsync(fd) == 0;
+    bool is_synced = fsync(fd) == 0 || errno == EINVAL;
     int why = errno;
     (void)close(fd);
     errno = why;

@@ -37,14 +37,16 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "FILE",
-    .doc = "Make a database of FILE, which `sponson backup` made, in a directory that has none. No "
-           "sidecar may be running there."
-           "\vThe database is there whole or not at all. It gets an id of its own, and its "
-           "positions go on far above those of the backup: a position is never given twice. "
-           "Clients that were told of events after the backup learn that these are lost: the "
-           "sidecar counts them in sponson_events_lost_total and logs a line for each client.\n\n"
-           "Exits with 1 if nothing was restored: the reason is printed. Exits with 3 if there is "
-           "no FILE.",
+    .doc =
+        "Make a database of FILE, which `sponson backup` made, in a directory that has none. No "
+        "sidecar may be running there."
+        "\vThe database is there whole or not at all. It gets an id of its own, and its "
+        "positions go on far above those of the backup: none that the old database gave is given "
+        "again. "
+        "Clients that were told of events after the backup learn that these are lost: the "
+        "sidecar counts them in sponson_events_lost_total and logs a line for each client.\n\n"
+        "Exits with 1 if nothing was restored: the reason is printed. Exits with 3 if there is "
+        "no FILE.",
 };
 
 int verb_restore(int argc, char **argv)
