@@ -2,40 +2,20 @@
 #include "cli/data_dir.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/other_pid.h"
 #include "base/own_files.h"
 
-enum { PATH_SIZE = DATA_DIR_PATH_SIZE, PIDS_MAX = 16 };
+enum { PATH_SIZE = DATA_DIR_PATH_SIZE };
 
 #define LOCK_FILE "lock.mdb" /* LMDB's name for its lock file */
 
-/* Continues as a child with another process id. The parent waits, and ends with the child's exit
- * code. */
-static bool take_other_pid(void)
-{
-    int status;
-    pid_t child = fork();
-    if (child < 0)
-        return false;
-    if (child == 0)
-        return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            _exit(CLI_FAILURE);
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-}
-
-/* LMDB locks by process id, and the daemon in another container may have the same one: usually both
- * are 1. */
 static spn_err try_open(const char *dir, struct journal **ret_journal, bool *ret_whole)
 {
     struct journal_options options = {.dir = dir, .read_only = true};
@@ -51,7 +31,7 @@ static spn_err try_open(const char *dir, struct journal **ret_journal, bool *ret
             cli_error("meta", "damaged: what was deleted or is no longer retained may be shown");
             *ret_whole = false;
         }
-        if (err != SPN_E_IN_USE || errno != EAGAIN || tries == PIDS_MAX || !take_other_pid())
+        if (!other_pid_take(err, tries))
             return err;
     }
 }

@@ -2,6 +2,7 @@
 /* verb_backup: copies the database of this host into a file. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "cli/care_work.h"
 #include "cli/data_dir.h"
 #include "cli/look.h"
+#include "cli/other_pid.h"
 
 struct backup_verb {
     struct cli_words words;
@@ -84,7 +86,12 @@ int verb_backup(int argc, char **argv)
                                        .compact = verb.compact,
                                        .growth_max = verb.growth_max};
     care_begin(&care);
-    spn_err err = backup_make(&how, &care, &done);
+    spn_err err;
+    int tries = 0;
+    do {
+        errno = 0;
+        err = backup_make(&how, &care, &done);
+    } while (other_pid_take(err, tries++));
     if (err != SPN_OK)
         return care_failed(&care, err);
     care_end();

@@ -2,6 +2,7 @@
 /* verb_verify: checks a database, or a backup. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "cli/care_work.h"
 #include "cli/data_dir.h"
 #include "cli/look.h"
+#include "cli/other_pid.h"
 
 struct verify_verb {
     struct cli_words words;
@@ -56,7 +58,12 @@ int verb_verify(int argc, char **argv)
         return exit_code;
     out_init(&verb.out, STDOUT_FILENO);
     care_begin(&care);
-    spn_err err = verify_run(path, put_finding, &verb, &care, &found);
+    spn_err err;
+    int tries = 0;
+    do {
+        errno = 0;
+        err = verify_run(path, put_finding, &verb, &care, &found);
+    } while (other_pid_take(err, tries++));
     care_end();
     if (err != SPN_OK)
         return cli_finish(&verb.out, care_failed(&care, err));

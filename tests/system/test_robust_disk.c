@@ -736,8 +736,20 @@ static void a_damaged_session_is_deleted_by_its_life(struct stage *stage)
 
 /* -- containers -------------------------------------------------------------------------------- */
 
+static struct outcome run_as_process_1(struct stage *stage, const char *verb, const char *first,
+                                       const char *second)
+{
+    const char *const argv[] = {"unshare", "--pid", "--fork", stage_sponson(),
+                                verb,      first,   second,   NULL};
+    struct process_options options = {.argv = argv};
+    struct outcome outcome =
+        stage_end(stage, stage_process(stage, &options), until_in(STAGE_WAIT_MS));
+    stage_expect_code(&outcome, 0);
+    return outcome;
+}
+
 /* Both are process 1 of a namespace of their own. */
-static void dump_beside_a_daemon_of_the_same_pid(struct stage *stage)
+static void reading_beside_a_daemon_of_the_same_pid(struct stage *stage)
 {
     struct stage_daemon options = {.under = {"unshare", "--pid", "--fork", "--kill-child"}};
     struct raw raw;
@@ -749,12 +761,12 @@ static void dump_beside_a_daemon_of_the_same_pid(struct stage *stage)
     raw_send_events(&raw, &(struct raw_batch){token, 1, 1, 0, 3, 0}, "s");
     raw_expect_acks(&raw, token, 3);
     raw_close(&raw);
-    struct process_options dump = {
-        .argv = (const char *const[]){"unshare", "--pid", "--fork", stage_sponson(), "dump",
-                                      "--data-dir", stage->data_dir, NULL}};
-    struct outcome outcome = stage_end(stage, stage_process(stage, &dump), until_in(STAGE_WAIT_MS));
-    stage_expect_code(&outcome, 0);
+    struct outcome outcome = run_as_process_1(stage, "dump", "--data-dir", stage->data_dir);
     assert_non_null(strstr(outcome.out, "\"seq\":3"));
+    (void)run_as_process_1(stage, "verify", stage->data_dir, NULL);
+    setenv("SPONSON_DATA_DIR", stage->data_dir, 1);
+    (void)run_as_process_1(stage, "backup", stage_path(stage, "b"), NULL);
+    unsetenv("SPONSON_DATA_DIR");
     process_kill(daemon);
 }
 
@@ -823,7 +835,7 @@ int main(void)
         STAGE_TEST(a_dump_has_what_is_before_a_damaged_end),
         STAGE_TEST(a_dump_does_without_meta),
         STAGE_TEST(a_replay_has_what_is_before_the_damage),
-        STAGE_TEST(dump_beside_a_daemon_of_the_same_pid),
+        STAGE_TEST(reading_beside_a_daemon_of_the_same_pid),
         STAGE_TEST(duplicates_leave_the_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
