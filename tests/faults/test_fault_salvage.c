@@ -490,15 +490,18 @@ static void try_salvage(struct rest *rest, int round)
 static void all_that_is_left_is_salvaged(struct stage *stage)
 {
     struct rest rest = {.stage = stage, .random = seed, .whole = EVENT_LIST_INIT};
-    size_t rounds = until_scaled(campaign ? ROUNDS_CAMPAIGN : ROUNDS);
+    size_t least = until_scaled(campaign ? ROUNDS_CAMPAIGN : ROUNDS);
+    size_t rounds = 0;
     print_message("seed %" PRIu64 "\n", seed);
     take_whole(&rest);
     rest.dir = stage_make_dir(stage, "damaged");
-    for (size_t i = 0; i < rounds; i++) {
+    /* A few rounds may happen to lose nothing: so there are more until one does. */
+    for (; rounds < least || (rounds < ROUNDS_CAMPAIGN && (rest.differed == 0 || rest.lost == 0));
+         rounds++) {
         write_damaged(&rest);
         struct outcome verified = stage_run(stage, "verify", rest.dir);
         expect_end(&rest, "verify", &verified);
-        try_salvage(&rest, (int)i);
+        try_salvage(&rest, (int)rounds);
         bool differs = dump_differs(&rest);
         differs = replays_differ(&rest) || differs; /* last: a daemon mends */
         rest.reported += verified.code != 0;
