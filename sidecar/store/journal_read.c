@@ -70,10 +70,24 @@ static void drop_txn(struct journal_reader *reader)
     reader->txn = NULL;
 }
 
+void journal_reader_end(struct journal_reader *reader)
+{
+    if (!reader->active)
+        return;
+    if (reader->condemned)
+        drop_txn(reader);
+    else
+        mdb_txn_reset(reader->txn);
+    reader->condemned = false;
+    reader->active = false;
+    (void)pthread_rwlock_unlock(&reader->journal->map);
+}
+
 void journal_reader_close(struct journal_reader *reader)
 {
     if (!reader)
         return;
+    journal_reader_end(reader);
     drop_txn(reader);
     mdb_txn_abort(reader->probe);
     free(reader);
@@ -180,19 +194,6 @@ spn_err journal_reader_begin(struct journal_reader *reader)
     if (err != SPN_OK)
         journal_reader_end(reader);
     return err;
-}
-
-void journal_reader_end(struct journal_reader *reader)
-{
-    if (!reader->active)
-        return;
-    if (reader->condemned)
-        drop_txn(reader);
-    else
-        mdb_txn_reset(reader->txn);
-    reader->condemned = false;
-    reader->active = false;
-    (void)pthread_rwlock_unlock(&reader->journal->map);
 }
 
 const struct record_meta *journal_reader_meta(const struct journal_reader *reader)
