@@ -7,6 +7,7 @@ open is a Unix socket, and nothing is mapped to be written and run. Sanitizers m
 traced: --no-trace. Ends with 77 where a tool is missing.
 """
 import http.client
+import os
 import pathlib
 import re
 import shutil
@@ -159,7 +160,8 @@ def check_activation(programs, place):
     sockets = [place / name for name in ("ingest.sock", "read.sock")]
     variables = {"SPONSON_SOCKET_DIR": str(place), "SPONSON_DATA_DIR": str(place / "data")}
     words = [word for path in sockets for word in ("--listen", str(path))]
-    for variable in variables.items():
+    sanitizers = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    for variable in (*variables.items(), *sanitizers.items()):
         words += ["--setenv", "=".join(variable)]
     with open(place / "log", "wb") as log:
         process = subprocess.Popen(["systemd-socket-activate", *words, str(daemon)], stderr=log)
