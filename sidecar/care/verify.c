@@ -35,7 +35,6 @@ struct verify {
     uint64_t pages;
     uint64_t page; /* of the last value */
     size_t table;  /* that is read; JOURNAL_TABLES: LMDB's own */
-    uint64_t highest;
 };
 
 /* -- findings: kept until the commit is let go, since whoever reads them may take any time -------
@@ -211,42 +210,31 @@ static spn_err check_whole(struct verify *verify)
     return SPN_OK;
 }
 
-static spn_err take_free(void *owner, uint64_t page, struct spn_bytes key, struct spn_bytes value)
+/* A commit whose list of free pages has a later number has a damaged one itself, and may be the
+ * newest. */
+static void check_number(struct verify *verify, uint64_t txnid)
 {
-    struct verify *verify = owner;
-    uint64_t txnid = table_value_number(key);
-    (void)page;
-    (void)value;
-    verify->highest = txnid > verify->highest ? txnid : verify->highest;
-    return SPN_OK;
-}
-
-/* The list of free pages has those that each commit freed, under its number. So a commit whose list
- * has a later number has a damaged one itself, and may be the newest. */
-static spn_err check_numbers(struct verify *verify, uint64_t txnid)
-{
-    const struct pages_walk walk = {.take = take_free, .tell = ignore_page, .owner = verify};
     struct pages_snapshot snapshot;
-    verify->highest = 0;
     if (pages_snapshot(pin_pages(verify->pin), txnid, &snapshot, NULL) != SPN_OK)
-        return SPN_OK; /* a daemon goes on, or it is reported already */
+        return; /* a daemon goes on, or it is reported already */
     if (txnid != verify->snapshot.txnid && pages_same_trees(&snapshot, &verify->snapshot))
-        return SPN_OK; /* a backup has one commit twice */
-    spn_err err = pages_walk(pin_pages(verify->pin), &snapshot, PAGES_FREE, &walk);
-    if (verify->highest > txnid)
+        return; /* a backup has one commit twice */
+    uint64_t freed = pages_freed_last(pin_pages(verify->pin), &snapshot);
+    if (freed > txnid)
         tell(verify, "the number of a commit is damaged: %" PRIu64 " has pages of %" PRIu64, txnid,
-             verify->highest);
-    return err;
+             freed);
 }
 
-static spn_err check_metas(struct verify *verify)
+static void check_metas(struct verify *verify)
 {
     uint64_t needed, map;
     uint64_t txnid = verify->snapshot.txnid;
     if (pages_measure(pin_fd(verify->pin), &needed, &map) != SPN_OK)
         tell(verify, "the first two pages do not fit together");
-    spn_err err = txnid > 0 ? check_numbers(verify, txnid) : SPN_OK;
-    return err == SPN_OK && txnid > 1 ? check_numbers(verify, txnid - 1) : err;
+    if (txnid > 0)
+        check_number(verify, txnid);
+    if (txnid > 1)
+        check_number(verify, txnid - 1);
 }
 
 /* -- all of it --------------------------------------------------------------------------------- */
@@ -282,7 +270,9 @@ static spn_err run(struct verify *verify)
     err = read_tables(verify);
     if (err == SPN_OK)
         err = check_whole(verify);
-    return err == SPN_OK ? check_metas(verify) : err;
+    if (err == SPN_OK)
+        check_metas(verify);
+    return err;
 }
 
 spn_err verify_run(const char *path, verify_tell *tell_finding, void *owner, struct care *care,

@@ -125,7 +125,7 @@ struct pages_walk {
     /* A value of a whole leaf. Valid as long as the snapshot. Another result than SPN_OK ends the
      * walk. */
     spn_err (*take)(void *owner, uint64_t page, struct spn_bytes key, struct spn_bytes value);
-    pages_tell *tell; /* of a damaged page: nothing below it is given */
+    pages_tell *tell; /* of a damaged page: nothing below it is given; may be NULL */
     void *owner;
     uint8_t *seen; /* a bit for each page up to snapshot->last, set for those that it met, with the
                     * pages of large values; may be NULL */
@@ -134,6 +134,10 @@ struct pages_walk {
 /* Gives all values of a tree in the order of their keys. */
 spn_err pages_walk(const struct pages *pages, const struct pages_snapshot *snapshot, size_t tree,
                    const struct pages_walk *walk) SPN_MUST_USE;
+
+/* The list of free pages has those that each commit freed, under its number: the highest of these
+ * numbers. A commit that freed something has its own there. 0: the list is empty, or damaged. */
+uint64_t pages_freed_last(const struct pages *pages, const struct pages_snapshot *snapshot);
 
 /* -- copying a snapshot (pages_copy.c) --------------------------------------------------------- */
 

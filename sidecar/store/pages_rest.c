@@ -53,43 +53,19 @@ struct commit {
     struct pages_snapshot snapshot;
     bool is_meta;
     bool listed;
-    uint64_t
-        number; /* the highest in its list of free pages, which each commit adds to; or its own */
+    uint64_t number; /* pages_freed_last, or else its own */
 };
-
-struct numbers {
-    uint64_t highest;
-};
-
-static spn_err take_number(void *owner, uint64_t page, struct spn_bytes key, struct spn_bytes value)
-{
-    struct numbers *numbers = owner;
-    uint64_t number = table_value_number(key);
-    (void)page;
-    (void)value;
-    numbers->highest = number > numbers->highest ? number : numbers->highest;
-    return SPN_OK;
-}
-
-static void ignore(void *owner, const struct pages_damage *damage)
-{
-    (void)owner;
-    (void)damage;
-}
 
 static struct commit look_at(const struct pages *pages, uint64_t page)
 {
     struct commit commit = {.is_meta = false};
-    struct numbers numbers = {0};
-    const struct pages_walk walk = {.take = take_number, .tell = ignore, .owner = &numbers};
     if (page >= pages->count)
         return commit;
     const uint8_t *meta = pages->map + page * pages->page_size;
     commit.listed = pages_read_meta(pages, meta, &commit.snapshot, NULL) == SPN_OK;
     commit.is_meta = commit.snapshot.trees[PAGES_FREE].numbers; /* set once the trees were read */
-    if (commit.is_meta && pages_walk(pages, &commit.snapshot, PAGES_FREE, &walk) != SPN_OK)
-        numbers.highest = 0; /* never: take_number goes on */
-    commit.number = numbers.highest > 0 ? numbers.highest : commit.snapshot.txnid;
+    uint64_t freed = commit.is_meta ? pages_freed_last(pages, &commit.snapshot) : 0;
+    commit.number = freed > 0 ? freed : commit.snapshot.txnid;
     return commit;
 }
 
@@ -231,7 +207,7 @@ static spn_err take_reached(void *owner, uint64_t page, struct spn_bytes key,
 static spn_err read_table(struct pages_rest *rest, size_t table)
 {
     struct reading reading = {.rest = rest, .table = table};
-    const struct pages_walk walk = {.take = take_reached, .tell = ignore, .owner = &reading};
+    const struct pages_walk walk = {.take = take_reached, .owner = &reading};
     return pages_walk(rest->pages, &rest->snapshot, rest->trees[table], &walk);
 }
 
@@ -268,7 +244,7 @@ spn_err pages_rest_reached(struct pages_rest *rest, size_t table, pages_rest_tak
                            void *owner)
 {
     struct reading reading = {.rest = rest, .table = table, .take = take, .owner = owner};
-    const struct pages_walk walk = {.take = take_reached, .tell = ignore, .owner = &reading};
+    const struct pages_walk walk = {.take = take_reached, .owner = &reading};
     if (rest->trees[table] == SIZE_MAX)
         return SPN_OK;
     return pages_walk(rest->pages, &rest->snapshot, rest->trees[table], &walk);
@@ -411,7 +387,7 @@ static spn_err allocate(struct pages_rest *rest)
 
 static spn_err look(struct pages_rest *rest)
 {
-    const struct pages_walk walk = {.take = take_free, .tell = ignore, .owner = rest};
+    const struct pages_walk walk = {.take = take_free, .owner = rest};
     spn_err err = choose_commit(rest);
     if (err == SPN_OK)
         err = allocate(rest);

@@ -42,7 +42,8 @@ static spn_err walk_from(const struct walker *walker, const struct place *place)
     see(walker, place->number, 1);
     if (!pages_is_whole(walker->pages, walker->snapshot, place, walker->tree)) {
         pages_describe(place, walker->tree, &damage);
-        walker->walk->tell(walker->walk->owner, &damage);
+        if (walker->walk->tell)
+            walker->walk->tell(walker->walk->owner, &damage);
         return SPN_OK;
     }
     if (place->level == 1)
@@ -60,4 +61,22 @@ spn_err pages_walk(const struct pages *pages, const struct pages_snapshot *snaps
     const struct walker walker = {.pages = pages, .snapshot = snapshot, .tree = tree, .walk = walk};
     struct place root = pages_root_of(pages, snapshot, tree);
     return root.number == PAGES_NONE ? SPN_OK : walk_from(&walker, &root);
+}
+
+static spn_err take_freed(void *owner, uint64_t page, struct spn_bytes key, struct spn_bytes value)
+{
+    uint64_t *last = owner;
+    uint64_t number = pages_get_u64(key.data);
+    (void)page;
+    (void)value;
+    *last = number > *last ? number : *last;
+    return SPN_OK;
+}
+
+uint64_t pages_freed_last(const struct pages *pages, const struct pages_snapshot *snapshot)
+{
+    uint64_t last = 0;
+    const struct pages_walk walk = {.take = take_freed, .owner = &last};
+    spn_err err = pages_walk(pages, snapshot, PAGES_FREE, &walk);
+    return err == SPN_OK ? last : 0;
 }
