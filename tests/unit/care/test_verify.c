@@ -12,8 +12,9 @@
 #include "care/verify.h"
 #include "check.h"
 #include "store/journal.h"
+#include "store/pages_base.h"
 
-enum { MAP = 64 << 20, PATH_SIZE = 128, MANY = 30000 };
+enum { MAP = 64 << 20, PAGE = 4096, PATH_SIZE = 128, MANY = 30000 };
 
 static const char payload[] = "of the test";
 
@@ -24,7 +25,8 @@ struct rig {
     char last[400];
 };
 
-static void make(struct rig *rig, uint64_t count)
+/* In one commit. */
+static void append(const struct rig *rig, uint64_t first, uint64_t count)
 {
     struct journal *journal;
     struct record_entry entry = {.kind = RECORD_EVENT,
@@ -32,16 +34,21 @@ static void make(struct rig *rig, uint64_t count)
                                  .retry_ms = UINT32_MAX,
                                  .data = {payload, sizeof(payload) - 1}};
     entry.data_hash = record_hash(entry.data);
-    snprintf(rig->dir, sizeof(rig->dir), "/tmp/test_verify-XXXXXX");
-    assert_non_null(mkdtemp(rig->dir));
-    snprintf(rig->data, PATH_SIZE, "%s/data.mdb", rig->dir);
     const struct journal_options how = {.dir = rig->dir, .size_max = MAP};
     assert_int_equal(journal_open(&journal, &how), SPN_OK);
     assert_int_equal(journal_begin(journal), SPN_OK);
-    for (entry.seq = 1; entry.seq <= count; entry.seq++)
+    for (entry.seq = first; entry.seq < first + count; entry.seq++)
         assert_int_equal(journal_append(journal, entry.seq, &entry), SPN_OK);
     assert_int_equal(journal_commit(journal), SPN_OK);
     journal_close(journal);
+}
+
+static void make(struct rig *rig, uint64_t count)
+{
+    snprintf(rig->dir, sizeof(rig->dir), "/tmp/test_verify-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    snprintf(rig->data, PATH_SIZE, "%s/data.mdb", rig->dir);
+    append(rig, 1, count);
 }
 
 static void drop(const struct rig *rig)
@@ -94,7 +101,6 @@ static struct verify_found verify(struct rig *rig)
 {
     struct care care = {.go_on = NULL};
     struct verify_found found;
-    damage_all(rig);
     assert_int_equal(verify_run(rig->dir, take, rig, &care, &found), SPN_OK);
     return found;
 }
@@ -104,6 +110,7 @@ static void findings_come_when_nothing_is_held(void **state)
     struct rig rig = {.told = 0};
     (void)state;
     make(&rig, 3);
+    damage_all(&rig);
     assert_int_equal(verify(&rig).findings, 3);
     assert_int_equal(rig.told, 3);
     assert_non_null(strstr(rig.last, "the value of position 3 does not read"));
@@ -116,6 +123,7 @@ static void the_last_ones_are_counted(void **state)
     char words[64];
     (void)state;
     make(&rig, MANY);
+    damage_all(&rig);
     assert_int_equal(verify(&rig).findings, MANY);
     assert_in_range(rig.told, MANY / 4, MANY - 1);
     snprintf(words, sizeof(words), "and %llu more", (unsigned long long)(MANY - (rig.told - 1)));
@@ -123,9 +131,38 @@ static void the_last_ones_are_counted(void **state)
     drop(&rig);
 }
 
+/* The newest commit says that it is the one before the last: then the last is the newest. The list
+ * of free pages knows better. */
+static void the_number_of_a_commit_is_damaged(void **state)
+{
+    struct rig rig = {.told = 0};
+    uint64_t numbers[METAS];
+    char words[96];
+    (void)state;
+    make(&rig, 1);
+    for (uint64_t position = 2; position <= 4; position++)
+        append(&rig, position, 1);
+    assert_int_equal(verify(&rig).findings, 0);
+    int fd = open(rig.data, O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < METAS; i++)
+        assert_int_equal(pread(fd, &numbers[i], sizeof(numbers[i]), i * PAGE + META_TXNID),
+                         sizeof(numbers[i]));
+    int newest = numbers[1] > numbers[0];
+    uint64_t damaged = numbers[newest] - METAS;
+    assert_int_equal(pwrite(fd, &damaged, sizeof(damaged), newest * PAGE + META_TXNID),
+                     sizeof(damaged));
+    close(fd);
+    assert_int_equal(verify(&rig).findings, 1);
+    snprintf(words, sizeof(words), "the number of a commit is damaged: %llu has pages of %llu",
+             (unsigned long long)damaged, (unsigned long long)numbers[newest]);
+    assert_string_equal(rig.last, words);
+    drop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_number_of_a_commit_is_damaged),
         cmocka_unit_test(findings_come_when_nothing_is_held),
         cmocka_unit_test(the_last_ones_are_counted),
     };
