@@ -120,7 +120,7 @@ static const struct config_option table[] = {
      .most = 1000000},
     {.name = "header-limit",
      .argument = "BYTES",
-     .help = "Most bytes of a request's target and headers together, 1K to 32K (default 4K). Each "
+     .help = "Most bytes of a request's target and headers together, 1K to 32K. Each "
              "connection may take so much memory",
      .fallback = "4K",
      .kind = CONFIG_BYTES,
