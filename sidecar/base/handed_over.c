@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/handed_over.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,22 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* -1: it is no number within the bounds. */
-static long number_of(const char *text, long most)
-{
-    char *end = NULL;
-    if (!text || text[0] < '0' || text[0] > '9')
-        return -1;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    return errno == 0 && *end == '\0' && number <= most ? number : -1;
-}
+#include "base/text.h"
 
 /* The variables are inherited; the sockets are for the process with this pid alone. */
 static bool are_for_us(void)
 {
     const char *pid = getenv("LISTEN_PID");
-    return getenv("LISTEN_FDS") && pid && number_of(pid, LONG_MAX) == (long)getpid();
+    uint64_t number;
+    return getenv("LISTEN_FDS") && pid && text_count(pid, 0, LONG_MAX, &number) &&
+           (pid_t)number == getpid();
 }
 
 static spn_err keep_from_children(size_t count, char why[HANDED_OVER_WHY_MAX])
@@ -71,8 +63,8 @@ spn_err handed_over_take(struct handed_over *ret_handed, char ret_why[HANDED_OVE
     ret_why[0] = '\0';
     if (!are_for_us())
         return SPN_OK;
-    long count = number_of(getenv("LISTEN_FDS"), HANDED_OVER_MAX);
-    if (count < 0) {
+    uint64_t count;
+    if (!text_count(getenv("LISTEN_FDS"), 0, HANDED_OVER_MAX, &count)) {
         (void)snprintf(ret_why, HANDED_OVER_WHY_MAX, "LISTEN_FDS is not a number from 0 to %d",
                        HANDED_OVER_MAX);
         return SPN_E_INVALID;

@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log_json.h"
+#include "base/text.h"
 
-enum { LINE_MAX_BYTES = 2048, TIME_SIZE = 32, PREFIX_SIZE = 3, SECOND_NS = 1000000000 };
+enum { LINE_MAX_BYTES = 2048, PREFIX_SIZE = 3, SECOND_NS = 1000000000 };
 
 const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 const char *const log_formats[] = {"logfmt", "json", NULL};
@@ -64,22 +65,12 @@ static size_t clip(int written, size_t room)
     return (size_t)written < room ? (size_t)written : room - 1;
 }
 
-static void put_time(char time[TIME_SIZE])
-{
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t size = strftime(time, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(time + size, TIME_SIZE - size, ".%03ldZ", now.tv_nsec / 1000000);
-}
-
 /* One write per line, so that lines of several processes do not mix. */
 static void write_line(enum log_level level, const char *event, const char *format, va_list keys)
 {
     /* as syslog has them: LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG */
     static const char priorities[][PREFIX_SIZE + 1] = {"<3>", "<4>", "<6>", "<7>"};
-    char time[TIME_SIZE];
+    char time[TEXT_TIME_SIZE];
     char text[LINE_MAX_BYTES];
     char line[PREFIX_SIZE + LINE_MAX_BYTES];
     size_t size = 0;
@@ -90,7 +81,7 @@ static void write_line(enum log_level level, const char *event, const char *form
         size = PREFIX_SIZE;
     }
     size_t room = sizeof(line) - size - 1; /* for the line's end */
-    put_time(time);
+    text_time(clock_wall_ms(), time);
     (void)vsnprintf(text, sizeof(text), format, keys);
     if (atomic_load_explicit(&form, memory_order_relaxed) == LOG_JSON)
         size += log_json(line + size, room, time, log_levels[level], event, text);

@@ -4,8 +4,9 @@
  * The format is logfmt or JSON, with the same names. If stderr is the journal, each line begins
  * with its priority, as `<4>`, which the journal takes off.
  *
- * Called by main, by prepare, by mended and, for the loop, by report and watch. Other modules
- * return errors and do not log.
+ * Called by main, by prepare, by reload and config_reload, by mended and, for the loop, by report,
+ * report_debug and watch; in the gateway by main, admin and access_log. Other modules return errors
+ * and do not log.
  *
  * Threads  any. The level and the format may be set at any time.
  */

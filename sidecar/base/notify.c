@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/notify.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
 
 #define MS UINT64_C(1000000)
 #define US UINT64_C(1000)
@@ -42,12 +43,8 @@ static bool read_address(struct notify *notify, const char *name)
 static uint64_t number_of(const char *variable)
 {
     const char *text = getenv(variable);
-    char *end = NULL;
-    if (!text || text[0] < '0' || text[0] > '9')
-        return 0;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    return errno == 0 && *end == '\0' ? number : 0;
+    uint64_t number = 0;
+    return text && text_count(text, 0, UINT64_MAX, &number) ? number : 0;
 }
 
 /* A child inherits the variables; the watchdog is for the process with this pid alone. */
@@ -100,10 +97,8 @@ void notify_ready(struct notify *notify)
 void notify_reloading(struct notify *notify)
 {
     char text[MESSAGE_MAX];
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / US;
-    (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, usec);
+    (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                   clock_monotonic_ns() / US);
     (void)send_text(notify, text, 0);
 }
 

@@ -73,15 +73,6 @@ bool option_read_duration_ms(const char *value, uint64_t most_ms, uint64_t *ret_
     return because(ret_why, "not a time such as 500ms, 90s, 30m, 12h or 7d");
 }
 
-uint64_t option_duration_ms(const char *option, const char *value, uint64_t most_ms)
-{
-    char why[OPTION_WHY_SIZE];
-    uint64_t ms;
-    if (!option_read_duration_ms(value, most_ms, &ms, why))
-        option_fail(option, value, why);
-    return ms;
-}
-
 bool option_read_path(const char *value, char *ret_why)
 {
     if (value[0] == '\0')

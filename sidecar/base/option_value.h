@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* option_value: the values of a program's options.
  *
- * Each kind of value has two functions. option_read_* returns false for a value that is wrong, and
- * writes the reason. The others report it on stderr, with the program, the option and the value,
- * and end the program with exit code 2: these are only for the start of a program.
+ * option_read_* returns false for a value that is wrong, and writes the reason. option_number and
+ * option_fail report it on stderr, with the program, the option and the value, and end the program
+ * with exit code 2: these are only for the start of a program.
  *
  * Owns     nothing.
  * Threads  any for option_read_*, but only one at a time for groups.
@@ -31,7 +31,6 @@ uint64_t option_number(const char *option, const char *value, uint64_t least, ui
 /* Parses a whole number with ms, s, m, h or d after it; without a unit it is in seconds. Returns
  * milliseconds. */
 bool option_read_duration_ms(const char *value, uint64_t most_ms, uint64_t *ret_ms, char *ret_why);
-uint64_t option_duration_ms(const char *option, const char *value, uint64_t most_ms);
 
 /* A path: not empty, and shorter than PATH_MAX. */
 bool option_read_path(const char *value, char *ret_why);

@@ -8,7 +8,7 @@
  *
  * Owns     nothing.
  * Units    nanoseconds.
- * Threads  pulse_begin and pulse_turn: the thread itself; the rest: one other.
+ * Threads  pulse_begin, pulse_turn and pulse_end: the thread itself; pulse_is_stuck: one other.
  */
 #ifndef SPN_PULSE_H
 #define SPN_PULSE_H

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "care/placed_file.h"
@@ -77,7 +76,7 @@ static void *watch(void *argument)
     pthread_mutex_lock(&backup->mutex);
     while (!backup->stopping) {
         look(backup);
-        clock_gettime(CLOCK_REALTIME, &due);
+        clock_gettime(CLOCK_MONOTONIC, &due);
         due.tv_nsec += LOOK_EVERY_MS * 1000000l;
         due.tv_sec += due.tv_nsec / 1000000000l;
         due.tv_nsec %= 1000000000l;
@@ -115,15 +114,6 @@ static spn_err write_part(void *owner, uint64_t offset, const void *bytes, size_
     return SPN_OK;
 }
 
-static uint64_t bytes_used(const struct pages *pages, const struct pages_snapshot *snapshot,
-                           bool compact)
-{
-    uint64_t used = 2;
-    for (size_t tree = compact ? PAGES_MAIN : PAGES_FREE; tree < snapshot->count; tree++)
-        used += snapshot->trees[tree].used;
-    return used * pages_size(pages);
-}
-
 static spn_err copy(struct backup *backup, uint64_t *ret_size)
 {
     const struct backup_options *options = backup->options;
@@ -137,7 +127,7 @@ static spn_err copy(struct backup *backup, uint64_t *ret_size)
     if (err != SPN_OK)
         return care_fail_store(backup->care, err, options->dir);
     const struct pages *pages = pin_pages(backup->pin);
-    backup->total = bytes_used(pages, &snapshot, options->compact);
+    backup->total = pages_used_bytes(pages, &snapshot, options->compact);
     choose_growth(backup);
     backup->care->why[0] = '\0';
     if (pthread_create(&backup->watcher, NULL, watch, backup) != 0)
@@ -181,9 +171,14 @@ spn_err backup_make(const struct backup_options *options, struct care *care,
     struct backup backup = {.options = options,
                             .care = care,
                             .file = PLACED_FILE_INIT,
-                            .mutex = PTHREAD_MUTEX_INITIALIZER,
-                            .wake = PTHREAD_COND_INITIALIZER};
+                            .mutex = PTHREAD_MUTEX_INITIALIZER};
+    pthread_condattr_t monotonic; /* nobody sets that clock back in the middle of a backup */
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&backup.wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     spn_err err = make(&backup, ret_done);
+    (void)pthread_cond_destroy(&backup.wake);
     placed_file_release(&backup.file);
     pin_close(backup.pin);
     return err;

@@ -113,7 +113,6 @@ static spn_err fill(struct plan *plan, struct rescued_session *session, uint64_t
             return SPN_OK;
         if (err == SPN_OK)
             err = add_hole(plan->rescue, after, session->epoch);
-        session->holes += err == SPN_OK;
     }
     return err;
 }
@@ -133,7 +132,6 @@ static spn_err look_at(void *owner, uint64_t position, struct record_entry *entr
         err = fill(plan, session, entry->seq - before - 1);
     session->newest.seq = entry->seq;
     session->position = position;
-    session->kept++;
     return err;
 }
 

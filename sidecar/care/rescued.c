@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "index/attributes.h"
 
 static uint64_t hash_of_epoch(uint64_t epoch)
@@ -198,18 +199,11 @@ void rescued_follow(struct rescued *rescued, struct rescued_session *session, ui
 
 /* -- names ------------------------------------------------------------------------------------- */
 
-static int compare_names(struct spn_bytes a, struct spn_bytes b)
-{
-    size_t shorter = a.size < b.size ? a.size : b.size;
-    int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static int by_name_and_epoch(const void *a, const void *b)
 {
     const struct rescued_session *left = *(struct rescued_session *const *)a;
     const struct rescued_session *right = *(struct rescued_session *const *)b;
-    int order = compare_names(left->row.name, right->row.name);
+    int order = text_compare(left->row.name, right->row.name);
     return order != 0 ? order : (left->epoch > right->epoch) - (left->epoch < right->epoch);
 }
 
@@ -225,7 +219,7 @@ spn_err rescued_bury_earlier(struct rescued *rescued)
         qsort(sorted, rescued->count, sizeof(struct rescued_session *), by_name_and_epoch);
     for (size_t i = 1; i < rescued->count; i++)
         if (sorted[i]->row.name.size > 0 &&
-            compare_names(sorted[i - 1]->row.name, sorted[i]->row.name) == 0)
+            text_compare(sorted[i - 1]->row.name, sorted[i]->row.name) == 0)
             sorted[i - 1]->dead = true;
     free(sorted);
     return SPN_OK;

@@ -23,9 +23,7 @@ struct rescued_session {
     bool has_row;           /* else it is made of entries */
     bool named;             /* the names have it */
     bool dead;              /* deleted, expired, or of an earlier life of its name */
-    uint64_t kept;          /* events and markers that are left */
-    uint64_t holes;         /* seqs between these that are lost, for which there is a place ... */
-    uint64_t holes_written; /* ... and has a marker */
+    uint64_t holes_written; /* markers, in the place of seqs that are lost */
     uint32_t segment;       /* the newest with a block of it; 0: none */
     uint32_t before;        /* the one before that */
     /* Of the newest entry with a seq that was looked at, or written. */

@@ -107,8 +107,8 @@ static spn_err copy_pages(struct restore *restore, const struct pin *pin, uint64
     spn_err err = check_size(restore, pin);
     if (err == SPN_OK)
         err = pin_snapshot(pin, &snapshot, &damage);
-    for (size_t tree = 0; err == SPN_OK && tree < snapshot.count; tree++)
-        restore->total += snapshot.trees[tree].used * pages_size(pin_pages(pin));
+    if (err == SPN_OK)
+        restore->total = pages_used_bytes(pin_pages(pin), &snapshot, false);
     if (err == SPN_OK)
         err = pages_copy(pin_pages(pin), &snapshot, &how, ret_size, &damage);
     if (err == SPN_E_CORRUPT && restore->care->why[0] == '\0')

@@ -239,14 +239,6 @@ static void check_metas(struct verify *verify)
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
-static void measure(struct verify *verify)
-{
-    uint64_t used = 2;
-    for (size_t tree = 0; tree < verify->snapshot.count; tree++)
-        used += verify->snapshot.trees[tree].used;
-    verify->found.bytes = used * pages_size(pin_pages(verify->pin));
-}
-
 static spn_err run(struct verify *verify)
 {
     struct pages_damage damage = {.tree = PAGES_MAIN};
@@ -265,7 +257,7 @@ static spn_err run(struct verify *verify)
     }
     if (err != SPN_OK)
         return care_fail_store(verify->care, err, verify->path);
-    measure(verify);
+    verify->found.bytes = pages_used_bytes(pin_pages(verify->pin), &verify->snapshot, false);
     table_value_trees(&verify->snapshot, verify->trees);
     err = read_tables(verify);
     if (err == SPN_OK)

@@ -11,6 +11,7 @@
 #include "cli/look.h"
 #include "cli/since.h"
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/json_text.h"
 #include "base/text.h"
 #include "wire.h"
@@ -231,7 +232,7 @@ uint64_t cli_since_ms(const char *text)
     char what[CLI_TEXT_SIZE];
     char quoted[TEXT_QUOTED_SIZE];
     uint64_t ms = 0;
-    if (!since_parse(text, look_now_ms(), &ms)) {
+    if (!since_parse(text, clock_wall_ms(), &ms)) {
         snprintf(what, sizeof(what), "--since %s", text_quote(spn_text(text), quoted));
         cli_usage(what, "neither a span, such as 10m or 7d, nor a time, such as 2026-01-31 or "
                         "2026-01-31T08:30:00Z");

@@ -7,6 +7,7 @@
 
 #include "cli/look.h"
 #include "cli/progress.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "wire.h"
 
@@ -32,7 +33,7 @@ static int list(struct run *run)
     const struct spn_session *session;
     char after[WIRE_SESSION_MAX] = "";
     size_t after_size = 0;
-    uint64_t now_ms = look_now_ms();
+    uint64_t now_ms = clock_wall_ms();
     int timeout_ms = cli_timeout_ms(many->common);
     spn_err err;
     while ((err = spn_next_session(run->client, (struct spn_bytes){after, after_size},

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -180,13 +179,6 @@ char *look_ago(uint64_t time_ms, uint64_t now_ms, char ret_text[LOOK_TEXT_SIZE])
         break;
     }
     return ret_text;
-}
-
-uint64_t look_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* -- columns ----------------------------------------------------------------------------------- */

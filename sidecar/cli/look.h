@@ -56,9 +56,6 @@ char *look_span(uint64_t ms, char ret_text[LOOK_TEXT_SIZE]); /* "250 ms", "2 h 5
 /* "12 s ago", or the date when it is months ago. A time to come is "now". */
 char *look_ago(uint64_t time_ms, uint64_t now_ms, char ret_text[LOOK_TEXT_SIZE]);
 
-/* The wall time. */
-uint64_t look_now_ms(void);
-
 /* Puts text in a column: filled up with spaces, or cut with an ellipsis, which is counted in
  * columns, not in bytes. A pipe gets all of it. right: spaces come first. */
 void look_put(struct out *out, const struct look *look, struct spn_bytes text, unsigned width,

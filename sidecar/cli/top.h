@@ -109,18 +109,18 @@ bool top_follow_take(struct top *top);
 
 /* -- pages ------------------------------------------------------------------------------------- */
 
-/* X(name, key, option, head of its column) */
+/* X(name, key, option) */
 #define TOP_SORT_MAP(X)                                                                            \
-    X(RATE, 'r', "rate", "EVENTS/S")                                                               \
-    X(BYTES, 'b', "bytes", "SIZE")                                                                 \
-    X(EVENTS, 'e', "events", "EVENTS")                                                             \
-    X(NEWEST, 't', "newest", "NEWEST")                                                             \
-    X(NAME, 'n', "name", "SESSION")
+    X(RATE, 'r', "rate")                                                                           \
+    X(BYTES, 'b', "bytes")                                                                         \
+    X(EVENTS, 'e', "events")                                                                       \
+    X(NEWEST, 't', "newest")                                                                       \
+    X(NAME, 'n', "name")
 
 #define TOP_SORTS "rate|bytes|events|newest|name"
 
 enum top_sort {
-#define TOP_SORT_ENUM(name, key, option, head) TOP_BY_##name,
+#define TOP_SORT_ENUM(name, key, option) TOP_BY_##name,
     TOP_SORT_MAP(TOP_SORT_ENUM)
 #undef TOP_SORT_ENUM
         TOP_SORTS_COUNT
@@ -138,7 +138,7 @@ struct top_choice {
     bool paused;
 };
 
-enum top_style { TOP_PLAIN, TOP_TITLE, TOP_HEAD, TOP_GOOD, TOP_BAD, TOP_DIM, TOP_SELECTED };
+enum top_style { TOP_PLAIN, TOP_HEAD, TOP_GOOD, TOP_BAD, TOP_DIM, TOP_SELECTED };
 
 struct top_line {
     size_t at; /* in the page's text */

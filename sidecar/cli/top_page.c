@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "cli/top.h"
+#include "base/clock.h"
 #include "base/text.h"
 
-enum { LINES_MIN = 64, HEADER_LINES = 4, WAIT_WORDS = 64 };
+enum { LINES_MIN = 64 };
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
@@ -250,7 +251,7 @@ static void put_session(struct top_page *page, const struct look_table *table,
     number(page, row->events, texts[2]);
     bytes(page, row->bytes, texts[3]);
     if (page->look.terminal)
-        look_ago(row->last_ms, look_now_ms(), texts[4]);
+        look_ago(row->last_ms, clock_wall_ms(), texts[4]);
     else
         text_time(row->last_ms, texts[4]);
     snprintf(texts[5], LOOK_TEXT_SIZE, "%s", spn_session_state_name((spn_session_state)row->state));

@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 
 enum {
@@ -34,9 +34,7 @@ struct screen {
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_monotonic_ns() / 1000000u);
 }
 
 /* -- drawing ----------------------------------------------------------------------------------- */
@@ -50,7 +48,6 @@ static attr_t attributes_of(const struct screen *screen, enum top_style style)
     case TOP_BAD:
         return A_BOLD | (colours ? COLOR_PAIR(COLOURS_FIRST + 1) : 0);
     case TOP_HEAD:
-    case TOP_TITLE:
         return A_BOLD | A_UNDERLINE;
     case TOP_SELECTED:
         return A_REVERSE;
@@ -199,7 +196,7 @@ static bool move_selected(struct screen *screen, int key)
 static bool choose_sort(struct screen *screen, int key)
 {
     static const char keys[] = {
-#define TOP_SORT_KEY(name, key, option, head) key,
+#define TOP_SORT_KEY(name, key, option) key,
         TOP_SORT_MAP(TOP_SORT_KEY)
 #undef TOP_SORT_KEY
     };

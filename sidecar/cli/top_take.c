@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/top.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "wire.h"
 
@@ -13,9 +13,7 @@ enum { ROWS_MIN = 256 };
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_monotonic_ns() / 1000000u);
 }
 
 static struct spn_bytes name_in(const struct top_walk *walk, const struct top_session *session)

@@ -4,7 +4,6 @@
 
 #include <pwd.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/connections.h"

@@ -8,6 +8,7 @@
 
 #include "cli/look.h"
 #include "cli/session_json.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 struct info {
@@ -92,7 +93,7 @@ static void put_time(struct out *out, const char *name, uint64_t time_ms)
     char ago[LOOK_TEXT_SIZE];
     text_time(time_ms, time);
     if (look_of(out->fd).terminal)
-        put_line(out, name, "%s  %s", time, look_ago(time_ms, look_now_ms(), ago));
+        put_line(out, name, "%s  %s", time, look_ago(time_ms, clock_wall_ms(), ago));
     else
         put_line(out, name, "%s", time);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/data_dir.h"
+#include "base/clock.h"
 #include "base/last_words.h"
 #include "cli/look.h"
 #include "cli/session_json.h"
@@ -347,7 +348,7 @@ static int read_database(struct sessions *sessions)
 
 int verb_sessions(int argc, char **argv)
 {
-    struct sessions sessions = {.common = {.timeout_ms = -1}, .now_ms = look_now_ms()};
+    struct sessions sessions = {.common = {.timeout_ms = -1}, .now_ms = clock_wall_ms()};
     struct look look = look_of(STDOUT_FILENO);
     cli_parse(&argp, argc, argv, &sessions);
     if (sessions.sorts && sessions.after.size > 0)

@@ -82,9 +82,9 @@ static json_t *stats_json(const struct counters *counters)
 }
 
 /* With commas at a terminal. */
-static const char *number(const struct out *out, uint64_t value, char text[LOOK_TEXT_SIZE])
+static const char *number(bool terminal, uint64_t value, char text[LOOK_TEXT_SIZE])
 {
-    if (look_of(out->fd).terminal)
+    if (terminal)
         return look_count(value, text);
     snprintf(text, LOOK_TEXT_SIZE, "%llu", (unsigned long long)value);
     return text;
@@ -94,13 +94,14 @@ static void put_table(struct out *out, const struct counters *counters)
 {
     char row[CLI_TEXT_SIZE];
     char text[LOOK_TEXT_SIZE];
+    bool terminal = look_of(out->fd).terminal;
     size_t width = 0;
     for (size_t i = 0; i < counters->count; i++)
         if (strlen(counters->at[i].name) > width)
             width = strlen(counters->at[i].name);
     for (size_t i = 0; i < counters->count; i++) {
         snprintf(row, sizeof(row), "%-*s  %s\n", (int)width, counters->at[i].name,
-                 number(out, counters->at[i].value, text));
+                 number(terminal, counters->at[i].value, text));
         out_text(out, row);
     }
 }

@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "cli/top.h"
 #include "cli/top_screen.h"
-#include "wire.h"
 
 struct verb {
     struct cli_common common;
@@ -38,7 +37,7 @@ static const struct argp_option options[] = {
 static void parse_sort(struct verb *verb, const char *text)
 {
     static const char *const names[] = {
-#define TOP_SORT_NAME(name, key, option, head) option,
+#define TOP_SORT_NAME(name, key, option) option,
         TOP_SORT_MAP(TOP_SORT_NAME)
 #undef TOP_SORT_NAME
     };

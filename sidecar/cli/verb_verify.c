@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "care/verify.h"
 #include "cli/care_work.h"
 #include "cli/data_dir.h"

@@ -30,9 +30,10 @@ static void set_ttl(struct worker *worker, uint64_t ttl_ns)
     worker->options.session_ttl_ns = ttl_ns;
     worker->idle.ttl_ns = ttl_ns;
     worker->walking = worker->walking && ttl_ns > 0;
-    deadline_heap_remove(&worker->heap, &worker->walk);
     if (ttl_ns > 0 && !worker->walking)
         insert_again(worker, &worker->walk, was_off ? ttl_ns : WALK_FIRST_MS * MS);
+    else
+        deadline_heap_remove(&worker->heap, &worker->walk);
 }
 
 /* A commit that failed for want of room may have it now. */

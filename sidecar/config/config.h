@@ -29,7 +29,6 @@ enum {
     CONFIG_LIST_MAX = 64,   /* values of one option */
     CONFIG_ERRORS_MAX = 32, /* that are kept; others are counted */
     CONFIG_FILE_MAX = 1 << 20,
-    CONFIG_VALUE_SIZE = 32, /* bytes of a number, a time or a mode as text */
 };
 
 /* What an option is in the program's struct. */

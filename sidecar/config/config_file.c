@@ -150,15 +150,25 @@ static bool is_plain(const yaml_event_t *event, const char *text)
 /* What YAML has, and the file may not. NULL: nothing. */
 static const char *forbidden(const yaml_event_t *event)
 {
-    if (event->type == YAML_ALIAS_EVENT)
+    bool is_scalar = event->type == YAML_SCALAR_EVENT;
+    const yaml_char_t *anchor = NULL;
+    const yaml_char_t *tag = NULL;
+    if (is_scalar) {
+        anchor = event->data.scalar.anchor;
+        tag = event->data.scalar.tag;
+    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
+        anchor = event->data.sequence_start.anchor;
+        tag = event->data.sequence_start.tag;
+    } else if (event->type == YAML_MAPPING_START_EVENT) {
+        anchor = event->data.mapping_start.anchor;
+        tag = event->data.mapping_start.tag;
+    }
+    if (anchor || event->type == YAML_ALIAS_EVENT)
         return "anchors and aliases (& and *) are not used here: put the value in quotes";
-    if (event->type != YAML_SCALAR_EVENT)
-        return NULL;
-    if (event->data.scalar.anchor)
-        return "anchors and aliases (& and *) are not used here: put the value in quotes";
-    if (event->data.scalar.tag)
+    if (tag)
         return "tags (!) are not used here: put the value in quotes";
-    return strlen(scalar(event)) != event->data.scalar.length ? "has a zero byte" : NULL;
+    return is_scalar && strlen(scalar(event)) != event->data.scalar.length ? "has a zero byte"
+                                                                           : NULL;
 }
 
 /* -- keys and values --------------------------------------------------------------------------- */
@@ -221,7 +231,12 @@ static void take_scalar(struct reading *reading, const struct config_option *opt
 /* `[]` is an empty list. */
 static bool take_list(struct reading *reading, const struct config_option *option)
 {
+    const char *why = forbidden(&reading->event);
     size_t index = (size_t)(option - reading->config->program->options);
+    if (why) {
+        wrong_at(reading, &reading->event.start_mark, option->name, why);
+        return skip_node(reading);
+    }
     reading->config->given[CONFIG_FILE][index].present = true;
     for (;;) {
         if (!next(reading))
@@ -295,9 +310,12 @@ static bool take_document(struct reading *reading)
 {
     if (!next(reading))
         return false;
-    if (reading->event.type == YAML_MAPPING_START_EVENT)
+    const char *why = forbidden(&reading->event);
+    if (reading->event.type == YAML_MAPPING_START_EVENT && !why)
         return take_mapping(reading);
-    if (reading->event.type != YAML_SCALAR_EVENT || !is_plain(&reading->event, ""))
+    if (why)
+        wrong_at(reading, &reading->event.start_mark, "", why);
+    else if (reading->event.type != YAML_SCALAR_EVENT || !is_plain(&reading->event, ""))
         wrong_at(reading, &reading->event.start_mark, "",
                  "lines such as \"quota: 4G\" are expected here");
     return skip_node(reading);

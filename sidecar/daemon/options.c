@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/database_clock.h"
 #include "state/tracker.h"
 #include "base/log.h"
 #include "base/version.h"

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "daemon/main_base.h"
 
 #define INGEST "ingest.sock"

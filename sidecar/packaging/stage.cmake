@@ -9,15 +9,6 @@ function(spn_run)
     execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
-# Units are installed together; each belongs to the package of the program that it is called after.
-set(units ${CPACK_INSTALL_PREFIX}/lib/systemd/system)
-file(GLOB http_units RELATIVE ${CPACK_TEMPORARY_DIRECTORY}/daemon${units}
-    ${CPACK_TEMPORARY_DIRECTORY}/daemon${units}/sponson-http*)
-foreach(unit ${http_units})
-    file(MAKE_DIRECTORY ${CPACK_TEMPORARY_DIRECTORY}/http${units})
-    file(RENAME ${CPACK_TEMPORARY_DIRECTORY}/daemon${units}/${unit} ${CPACK_TEMPORARY_DIRECTORY}/http${units}/${unit})
-endforeach()
-
 foreach(component ${CPACK_COMPONENTS_ALL})
     string(TOUPPER ${component} upper)
     set(package ${CPACK_DEBIAN_${upper}_PACKAGE_NAME})

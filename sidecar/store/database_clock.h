@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "store/record_meta.h"
 
-enum { CLOCK_CATCH_UP_MAX_MS = 7 * 86400000 }; /* by default */
-
 /* The times found in a database: the highest database time, and the newest pair of both clocks. */
 struct database_clock_found {
     uint64_t database_ns;

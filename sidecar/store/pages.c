@@ -272,6 +272,15 @@ size_t pages_size(const struct pages *pages)
     return pages->page_size;
 }
 
+uint64_t pages_used_bytes(const struct pages *pages, const struct pages_snapshot *snapshot,
+                          bool compact)
+{
+    uint64_t used = METAS;
+    for (size_t tree = compact ? PAGES_MAIN : PAGES_FREE; tree < snapshot->count; tree++)
+        used += snapshot->trees[tree].used;
+    return used * pages->page_size;
+}
+
 bool pages_same_trees(const struct pages_snapshot *a, const struct pages_snapshot *b)
 {
     return memcmp(a->meta + META_TREES, b->meta + META_TREES, META_TXNID - META_TREES) == 0;

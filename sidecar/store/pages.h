@@ -118,6 +118,9 @@ spn_err pages_check(const struct pages *pages, const struct pages_snapshot *snap
  * grow while a snapshot is read. Costs nothing. */
 void pages_now(const struct pages *pages, uint64_t *ret_needed, uint64_t *ret_map);
 size_t pages_size(const struct pages *pages); /* of one page */
+/* How many bytes of the file are in use; compact: without those of the list of free pages. */
+uint64_t pages_used_bytes(const struct pages *pages, const struct pages_snapshot *snapshot,
+                          bool compact);
 
 /* -- every value, without LMDB (pages_walk.c) -------------------------------------------------- */
 

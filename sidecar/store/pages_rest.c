@@ -32,7 +32,6 @@ struct pages_rest {
     struct lost *lost;
     size_t lost_count;
     uint64_t damages[JOURNAL_TABLES];
-    bool read[JOURNAL_TABLES];
     spn_err failed; /* of a callback that returns nothing */
 };
 
@@ -118,9 +117,17 @@ static size_t table_of(const struct pages_rest *rest, size_t tree)
     return SIZE_MAX;
 }
 
+/* A value that is damaged in a whole page is lost. */
+struct reading {
+    struct pages_rest *rest;
+    size_t table;
+    pages_rest_take *take; /* NULL: look only */
+    void *owner;
+};
+
 static void note_damage(void *owner, const struct pages_damage *damage)
 {
-    struct pages_rest *rest = owner;
+    struct pages_rest *rest = ((struct reading *)owner)->rest;
     size_t table = table_of(rest, damage->tree);
     if (damage->page <= rest->snapshot.last)
         set(rest->damaged, damage->page);
@@ -162,14 +169,6 @@ uint64_t pages_rest_damages(const struct pages_rest *rest, size_t table)
 
 /* -- what is reached --------------------------------------------------------------------------- */
 
-/* A value that is damaged in a whole page is lost. */
-struct reading {
-    struct pages_rest *rest;
-    size_t table;
-    pages_rest_take *take; /* NULL: look only */
-    void *owner;
-};
-
 /* Which positions are lost is not asked one by one, and they may be many. */
 static void lose_value(struct reading *reading, struct spn_bytes key)
 {
@@ -204,13 +203,6 @@ static spn_err take_reached(void *owner, uint64_t page, struct spn_bytes key,
     return reading->take ? reading->take(reading->owner, key, value) : SPN_OK;
 }
 
-static spn_err read_table(struct pages_rest *rest, size_t table)
-{
-    struct reading reading = {.rest = rest, .table = table};
-    const struct pages_walk walk = {.take = take_reached, .owner = &reading};
-    return pages_walk(rest->pages, &rest->snapshot, rest->trees[table], &walk);
-}
-
 static spn_err skip_value(void *owner, uint64_t page, struct spn_bytes key, struct spn_bytes value)
 {
     (void)owner;
@@ -220,23 +212,32 @@ static spn_err skip_value(void *owner, uint64_t page, struct spn_bytes key, stru
     return SPN_OK;
 }
 
+static spn_err read_tree(struct reading *reading, size_t tree)
+{
+    struct pages_rest *rest = reading->rest;
+    const struct pages_walk walk = {
+        .take = tree <= PAGES_MAIN ? skip_value : take_reached, /* LMDB's own have no table */
+        .tell = note_damage,
+        .owner = reading,
+        .seen = rest->used,
+    };
+    return pages_walk(rest->pages, &rest->snapshot, tree, &walk);
+}
+
 static spn_err read_trees(struct pages_rest *rest)
 {
-    const struct pages_walk walk = {
-        .take = skip_value, .tell = note_damage, .owner = rest, .seen = rest->used};
     static const struct pages_damage everything;
+    struct reading reading = {.rest = rest};
     spn_err err = SPN_OK;
     for (size_t table = 0; table < JOURNAL_TABLES && err == SPN_OK; table++) {
-        if (rest->trees[table] == SIZE_MAX) {
+        reading.table = table;
+        if (rest->trees[table] == SIZE_MAX)
             add_lost(rest, table, &everything);
-            continue;
-        }
-        err = pages_walk(rest->pages, &rest->snapshot, rest->trees[table], &walk);
-        if (err == SPN_OK)
-            err = read_table(rest, table);
+        else
+            err = read_tree(&reading, rest->trees[table]);
     }
-    for (size_t tree = 0; tree <= PAGES_MAIN && err == SPN_OK; tree++) /* LMDB's own pages */
-        err = pages_walk(rest->pages, &rest->snapshot, tree, &walk);
+    for (size_t tree = 0; tree <= PAGES_MAIN && err == SPN_OK; tree++)
+        err = read_tree(&reading, tree);
     return err == SPN_OK ? rest->failed : err;
 }
 

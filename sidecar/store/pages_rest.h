@@ -38,7 +38,7 @@ typedef spn_err pages_rest_take(void *owner, struct spn_bytes key, struct spn_by
 /* Values of a table that are reached, in the order of their keys. Damaged ones are left out. */
 spn_err pages_rest_reached(struct pages_rest *rest, size_t table, pages_rest_take *take,
                            void *owner) SPN_MUST_USE;
-/* The others, in no order; some of them twice. Call pages_rest_reached of the same table before. */
+/* The others, in no order; some of them twice. */
 spn_err pages_rest_found(struct pages_rest *rest, size_t table, pages_rest_take *take,
                          void *owner) SPN_MUST_USE;
 

@@ -470,10 +470,14 @@ async def test_a_reader_with_a_backlog_does_not_hold_the_loop(stage):
 
 def turn_until(client, condition):
     """Turns of the client, with no other callback of the loop between."""
+    block_until(lambda: condition() or client._turn())
+
+
+def block_until(condition):
+    """The loop does not run meanwhile."""
     due = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < due
-        client._turn()
 
 
 @aio
@@ -630,8 +634,7 @@ async def test_who_is_woken_may_read_another_subscription_at_once(stage):
             held[0][1].call = lambda: held.extend(map(read, (0, 2)))
             sent = other.stats()["sponson_events_live_total"]
             other.publish("s", "1", id="1")
-            while other.stats()["sponson_events_live_total"] < sent + 3:
-                pass
+            block_until(lambda: other.stats()["sponson_events_live_total"] >= sent + 3)
             turn_until(client, lambda: len(held) == 3)
             for waits, _ in held:
                 waits.close()
@@ -651,8 +654,7 @@ async def test_a_turn_that_had_more_to_do_is_followed_by_another(stage):
             await asyncio.sleep(0)
             sent = other.stats()["sponson_events_live_total"]
             other.publish("s", "y", id="2")
-            while other.stats()["sponson_events_live_total"] < sent + 300:
-                pass
+            block_until(lambda: other.stats()["sponson_events_live_total"] >= sent + 300)
             turn_until(client, lambda: any(items._delivered for items in readers))
             given = sum(items._delivered for items in readers)
             assert given == 256 and client._again
@@ -673,8 +675,7 @@ async def test_events_of_one_turn_are_not_mixed_up(stage):
             sent = other.stats()["sponson_events_live_total"]
             for i in range(20):
                 other.publish(f"s-{i}", str(i), id="2")
-            while other.stats()["sponson_events_live_total"] < sent + 20:
-                pass
+            block_until(lambda: other.stats()["sponson_events_live_total"] >= sent + 20)
             assert [item.data for item in await asyncio.gather(*waiting)] == [str(i) for i in range(20)]
 
 

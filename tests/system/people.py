@@ -227,7 +227,7 @@ def check_table(stage):
         assert re.search(r"^live +1,234 .* b/many$", screen, re.MULTILINE), screen
         assert lines[-1] == "4 sessions, 1,240 events, 4.14 KiB", screen
     screen = stage.type_at("sessions", width=120)
-    assert "\x1b[32mlive" in screen and "s ago" in screen or "now" in screen, screen
+    assert "\x1b[32mlive" in screen and ("s ago" in screen or "now" in screen), screen
     assert "2.93 KiB" in screen
     assert "\x1b" not in stage.type_at("sessions", TERM="dumb")
     assert "\x1b" in stage.type_at("sessions", NO_COLOR="")

@@ -156,11 +156,6 @@ static void a_loop_that_hangs_feeds_no_watchdog(struct stage *stage)
     expect_silence(&manager, daemon);
 }
 
-static bool says_stuck(void *stage)
-{
-    return strstr(stage_log(stage), "event=stuck thread=worker") != NULL;
-}
-
 static void publish_into(struct stage *stage)
 {
     const char *words[] = {"record", "s", "--timeout", "1", NULL};
@@ -173,7 +168,7 @@ static void a_worker_in_an_endless_loop_feeds_none_either(struct stage *stage)
     struct manager manager;
     struct process *daemon = start_stopped(&manager, stage, "before_commit:1:spin");
     publish_into(stage);
-    assert_true(until_true(until_in(STAGE_WAIT_MS), says_stuck, stage));
+    stage_wait_log(stage, "event=stuck thread=worker");
     manager_drain(&manager);
     expect_silence(&manager, daemon);
 }

@@ -49,7 +49,9 @@ static void keys_become_json(void **state)
         assert_true(size < sizeof(line));
         line[size] = '\0';
         assert_string_equal(line, expected);
-        json_decref(json_loads(line, JSON_DECODE_INT_AS_REAL, NULL));
+        json_t *json = json_loads(line, JSON_DECODE_INT_AS_REAL, NULL);
+        assert_non_null(json);
+        json_decref(json);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_backup: a backup that stands still, as on a disk that does not answer, lets the database go
- * before it has grown by more than was allowed. */
+ * before it has grown by more than was allowed. One that is interrupted leaves nothing behind, and
+ * neither does a restore. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "care/backup.h"
+#include "care/restore.h"
 #include "check.h"
 #include "store/journal.h"
 
@@ -158,8 +160,48 @@ static void a_backup_that_stands_still_lets_go(void **state)
     end(&writer);
 }
 
+static bool stop(void *owner, uint64_t done, uint64_t total)
+{
+    unsigned *asked = owner;
+    assert_true(done <= total);
+    ++*asked;
+    return false;
+}
+
+static void what_is_interrupted_leaves_nothing(void **state)
+{
+    struct writer writer = {.asked = false};
+    struct backup_done done;
+    struct restore_done restored;
+    unsigned asked = 0;
+    char file[128], to[128], lock[160];
+    (void)state;
+    begin(&writer);
+    snprintf(file, sizeof(file), "%s/backup", writer.dir);
+    snprintf(to, sizeof(to), "%s/restored", writer.dir);
+    struct care stops = {.go_on = stop, .owner = &asked};
+    struct care goes_on = {.go_on = NULL};
+    const struct backup_options how = {.dir = writer.dir, .file = file};
+    assert_int_equal(backup_make(&how, &stops, &done), SPN_E_STOPPING);
+    assert_non_null(strstr(stops.why, "interrupted"));
+    assert_int_not_equal(access(file, F_OK), 0);
+    assert_int_equal(backup_make(&how, &goes_on, &done), SPN_OK);
+    assert_int_equal(mkdir(to, 0700), 0);
+    assert_int_equal(restore_run(file, to, &stops, &restored), SPN_E_STOPPING);
+    assert_non_null(strstr(stops.why, "interrupted"));
+    assert_int_equal(asked, 2);
+    snprintf(lock, sizeof(lock), "%s/sponsond.lock", to);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(rmdir(to), 0);
+    assert_int_equal(unlink(file), 0);
+    end(&writer);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_backup_that_stands_still_lets_go)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_backup_that_stands_still_lets_go),
+        cmocka_unit_test(what_is_interrupted_leaves_nothing),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
